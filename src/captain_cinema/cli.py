@@ -1,0 +1,5 @@
+"""The `cinema` command."""
+
+
+def main() -> None:
+    """Run the command line."""
