@@ -1,0 +1,137 @@
+"""Imports point one way (docs/architecture.md), and what must start fast imports nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import captain_cinema
+
+PACKAGE = Path(captain_cinema.__file__).parent
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+GROUND = {"errors", "script"}
+WORLDS = {"playhouse", "films", "backbone", "flow"}
+STAGES = {"keyframes", "shots"}
+TOOLS = {"train", "evaluate"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "script": {"errors"},
+    "presets": GROUND,
+    "project": GROUND | {"presets"},
+    "writer": GROUND,
+    "playhouse": GROUND,
+    "films": GROUND,
+    "flow": GROUND,
+    "backbone": GROUND | {"flow"},
+    "keyframes": GROUND | WORLDS,
+    "shots": GROUND | WORLDS,
+    "train": GROUND | WORLDS | STAGES | {"presets"},
+    "evaluate": GROUND | WORLDS | STAGES | {"presets"},
+}
+"""What each room may import besides itself; a room that is not here may import all (the command line)."""
+
+ASSEMBLERS = {"presets"}
+"""They put the parts together inside a function; only their module-level imports are held to the table."""
+
+LIGHT = {"errors", "script", "presets", "project", "cli", "writer"}
+HEAVY = {"torch", "diffusers", "transformers", "matplotlib", "cv2", "av"}
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def statements(tree: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
+    """All nodes, or those that run when the module is imported."""
+    for child in ast.iter_child_nodes(tree):
+        if not inside_functions and (
+            isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or is_type_checking(child)
+        ):
+            continue
+        yield child
+        yield from statements(child, inside_functions=inside_functions)
+
+
+def imported(path: Path, *, inside_functions: bool = True) -> Iterator[str]:
+    """Absolute dotted names that a module imports."""
+    package = module_of(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in statements(ast.parse(path.read_text("utf-8")), inside_functions=inside_functions):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            prefix = [*base, *([node.module] if node.module else [])]
+            yield from (".".join([*prefix, alias.name]) for alias in node.names)
+
+
+def forbidden(path: Path) -> list[str]:
+    room = room_of(path)
+    allowed = MAY_IMPORT.get(room)
+    if allowed is None:
+        return []
+    names = imported(path, inside_functions=room not in ASSEMBLERS)
+    rooms = {name.split(".")[1] for name in names if name.startswith("captain_cinema.")}
+    known = {room_of(module) for module in MODULES}
+    return sorted((rooms & known) - allowed - {room, "__init__"})
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_imports_point_one_way(path: Path) -> None:
+    assert forbidden(path) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in LIGHT], ids=ids)
+def test_light_modules_import_nothing_heavy(path: Path) -> None:
+    heavy = {name.split(".")[0] for name in imported(path, inside_functions=False)} & HEAVY
+    assert heavy == set()
+
+
+def test_command_line_loads_nothing_heavy() -> None:
+    """What the modules above import in their turn, seen by the interpreter itself."""
+    code = f"import sys, captain_cinema.cli; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_check_sees_what_it_should(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    source.write_text("import a.b\nif TYPE_CHECKING:\n    import c\ndef f():\n    from d import e\n", "utf-8")
+    tree = ast.parse(source.read_text("utf-8"))
+    seen = [
+        node
+        for node in statements(tree, inside_functions=False)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    every = [
+        node
+        for node in statements(tree, inside_functions=True)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(seen) == 1
+    assert len(every) == 3
