@@ -146,6 +146,7 @@ def split_phrases(caption: str) -> list[Phrase]:
             phrases.append(Phrase(text=subject, subject=subject, is_name=True))
         elif kind == "end":
             subject = None
+    end_run()
     return phrases
 
 
