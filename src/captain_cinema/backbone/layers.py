@@ -1,0 +1,252 @@
+"""The parts of the MM-DiT: embeddings, modulation, double-stream and single-stream blocks.
+
+Tokens are held as [b, pairs, len, dim], so that what belongs to a pair (its noise level, its positions)
+broadcasts over its tokens. Only attention chooses which tokens meet: within a pair, or all pairs of a film.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+from captain_cinema.backbone.rotary import rotate
+
+
+def attend(
+    q: Float[Tensor, "b q_len heads head_dim"],
+    k: Float[Tensor, "b k_len heads head_dim"],
+    v: Float[Tensor, "b k_len heads head_dim"],
+) -> Float[Tensor, "b q_len dim"]:
+    """Let every query see every key; no mask, so the fast kernels apply."""
+    x = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+    return rearrange(x, "b heads l d -> b l (heads d)")
+
+
+def attend_causally(
+    q: Float[Tensor, "b q_len heads head_dim"],
+    k: Float[Tensor, "b k_len heads head_dim"],
+    v: Float[Tensor, "b k_len heads head_dim"],
+    lengths: Sequence[int],
+) -> Float[Tensor, "b q_len dim"]:
+    """Let every pair see itself and the pairs before it, one unmasked call a pair.
+
+    Half the work of a dense mask, and none of its memory.
+
+    Args:
+        q: queries, the pairs in story order.
+        k: keys of the same tokens, after any keys of a context, which all queries see.
+        v: values, like the keys.
+        lengths: tokens of each pair.
+    """
+    seen = k.shape[1] - q.shape[1]
+    out = []
+    for part in q.split(list(lengths), dim=1):
+        seen += part.shape[1]
+        out.append(attend(part, k[:, :seen], v[:, :seen]))
+    return torch.cat(out, dim=1)
+
+
+def timestep_embedding(t: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
+    """Embed a number between 0 and 1 as cosines and sines of 1000 t, frequencies 1 to 1/10000."""
+    freqs = torch.exp(-math.log(10000) / (dim // 2) * torch.arange(dim // 2, device=t.device))
+    angle = 1000 * (t if t.dtype == torch.float64 else t.float()).unsqueeze(-1) * freqs
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class Embedder(nn.Module):
+    """Two linear layers that turn the embedding of a number into a vector of the model's width."""
+
+    def __init__(self, channels: int, dim: int):
+        super().__init__()
+        self.channels = channels
+        self.lin_in = nn.Linear(channels, dim, bias=False)
+        self.lin_out = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n dim"]:
+        """Embed the numbers `t` in [0, 1]."""
+        x = timestep_embedding(t, self.channels).to(self.lin_in.weight.dtype)
+        return self.lin_out(F.silu(self.lin_in(x)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """How one pair's `vec` changes a sublayer: x + gate * f(scale * norm(x) + shift)."""
+
+    shift: Float[Tensor, "b pairs l dim"]  # l is 1, or the tokens where pairs of several lengths are joined
+    scale: Float[Tensor, "b pairs l dim"]
+    gate: Float[Tensor, "b pairs l dim"]
+
+
+class Modulation(nn.Module):
+    """From `vec` to shift, scale and gate of a block's sublayers; all blocks of a kind share it, as in FLUX.2."""
+
+    def __init__(self, dim: int, sublayers: int):
+        super().__init__()
+        self.sublayers = sublayers
+        self.lin = nn.Linear(dim, 3 * sublayers * dim, bias=False)
+
+    def forward(self, vec: Float[Tensor, "b pairs dim"]) -> Float[Tensor, "b pairs _"]:
+        """Compute all numbers at once; `split` names them."""
+        return self.lin(F.silu(vec))
+
+    def split(self, mod: Float[Tensor, "b pairs l _"]) -> list[Shift]:
+        """Name the parts of what `forward` gave."""
+        parts = mod.chunk(3 * self.sublayers, dim=-1)
+        return [
+            Shift(shift=parts[i], scale=1 + parts[i + 1], gate=parts[i + 2]) for i in range(0, len(parts), 3)
+        ]
+
+
+def modulate(x: Float[Tensor, "b pairs l dim"], mod: Shift, eps: float) -> Float[Tensor, "b pairs l dim"]:
+    """Normalise each token, then scale and shift it as its pair's noise level asks."""
+    return torch.addcmul(mod.shift, F.layer_norm(x, x.shape[-1:], eps=eps), mod.scale)
+
+
+class QKNorm(nn.Module):
+    """RMS norm of queries and keys, each head by itself, which keeps attention logits bounded."""
+
+    def __init__(self, head_dim: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.q = nn.Parameter(torch.ones(head_dim))
+        self.k = nn.Parameter(torch.ones(head_dim))
+
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise over the last axis."""
+        return F.rms_norm(q, self.q.shape, self.q, self.eps), F.rms_norm(k, self.k.shape, self.k, self.eps)
+
+
+def swiglu(x: Float[Tensor, "*n twice"]) -> Float[Tensor, "*n half"]:
+    """Gate the second half of the channels with the first."""
+    gate, x = x.chunk(2, dim=-1)
+    return F.silu(gate) * x
+
+
+class FeedForward(nn.Module):
+    """The gated feed-forward layer of a double-stream block."""
+
+    def __init__(self, dim: int, hidden: int):
+        super().__init__()
+        self.lin_in = nn.Linear(dim, 2 * hidden, bias=False)
+        self.lin_out = nn.Linear(hidden, dim, bias=False)
+
+    def forward(self, x: Float[Tensor, "*n dim"]) -> Float[Tensor, "*n dim"]:
+        """Apply it to each token."""
+        return self.lin_out(swiglu(self.lin_in(x)))
+
+
+class Stream(nn.Module):
+    """The weights that one kind of token, img or txt, has to itself in a double-stream block."""
+
+    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+        super().__init__()
+        dim = heads * head_dim
+        self.heads, self.eps = heads, eps
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.norm = QKNorm(head_dim, eps)
+        self.proj = nn.Linear(dim, dim, bias=False)
+        self.mlp = FeedForward(dim, hidden)
+
+    def project(self, x: Float[Tensor, "b pairs l dim"], mod: Shift) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute queries, keys and values, each [b, pairs, l, heads, head_dim]."""
+        qkv = self.qkv(modulate(x, mod, self.eps)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.unbind(-3)
+        return *self.norm(q, k), v
+
+    def update(self, x: Tensor, attended: Tensor, attn_mod: Shift, mlp_mod: Shift) -> Tensor:
+        """Add what attention brought, then the feed-forward layer."""
+        x = torch.addcmul(x, attn_mod.gate, self.proj(attended))
+        return torch.addcmul(x, mlp_mod.gate, self.mlp(modulate(x, mlp_mod, self.eps)))
+
+
+class DoubleBlock(nn.Module):
+    """Local attention (section 3.2): img and txt of one pair see each other, and nothing of another pair."""
+
+    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+        super().__init__()
+        self.img = Stream(heads, head_dim, hidden, eps)
+        self.txt = Stream(heads, head_dim, hidden, eps)
+
+    def forward(
+        self,
+        img: Float[Tensor, "b pairs img_len dim"],
+        txt: Float[Tensor, "b pairs txt_len dim"],
+        img_mod: Sequence[Shift],
+        txt_mod: Sequence[Shift],
+        pe: Complex[Tensor, "pairs l 1 half_dim"],
+    ) -> tuple[Float[Tensor, "b pairs img_len dim"], Float[Tensor, "b pairs txt_len dim"]]:
+        """Run the block; `pe` covers [txt; img]."""
+        both = zip(self.txt.project(txt, txt_mod[0]), self.img.project(img, img_mod[0]), strict=True)
+        q, k, v = (torch.cat(streams, dim=2) for streams in both)
+        q, k = rotate(q, pe), rotate(k, pe)
+        # The block-diagonal mask of the paper, without a mask: each pair is a batch item of its own.
+        q, k, v = (rearrange(x, "b pairs l heads d -> (b pairs) l heads d") for x in (q, k, v))
+        x = rearrange(attend(q, k, v), "(b pairs) l dim -> b pairs l dim", b=img.shape[0])
+        txt_x, img_x = x.split([txt.shape[2], img.shape[2]], dim=2)
+        return self.img.update(img, img_x, *img_mod), self.txt.update(txt, txt_x, *txt_mod)
+
+
+class SingleBlock(nn.Module):
+    """Global attention (section 3.2): all tokens of all pairs in one sequence; feed-forward runs beside it."""
+
+    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+        super().__init__()
+        dim = heads * head_dim
+        self.heads, self.dim, self.hidden, self.eps = heads, dim, hidden, eps
+        self.lin_in = nn.Linear(dim, 3 * dim + 2 * hidden, bias=False)
+        self.norm = QKNorm(head_dim, eps)
+        self.lin_out = nn.Linear(dim + hidden, dim, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b pairs l dim"],
+        mod: Shift,
+        pe: Complex[Tensor, "pairs l 1 half_dim"],
+        *,
+        context: tuple[Tensor, Tensor] | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> tuple[Float[Tensor, "b pairs l dim"], tuple[Tensor, Tensor]]:
+        """Run the block.
+
+        Args:
+            x: the tokens; their first two axes after `b` are one sequence to attention.
+            mod: modulation, one for each pair or each token.
+            pe: positions.
+            context: keys and values of earlier pairs, [b, len, heads, head_dim] each, seen by all.
+            lengths: tokens of each pair for causal attention; None lets all pairs see each other.
+
+        Returns:
+            The tokens, and the keys and values of all the block attended to, context first.
+        """
+        y = self.lin_in(modulate(x, mod, self.eps))
+        qkv, mlp = y.split([3 * self.dim, 2 * self.hidden], dim=-1)
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        q, k = self.norm(q, k)
+        q, k, v = (z.flatten(1, 2) for z in (rotate(q, pe), rotate(k, pe), v))
+        if context is not None:
+            k, v = torch.cat([context[0], k], dim=1), torch.cat([context[1], v], dim=1)
+        seen = attend(q, k, v) if lengths is None else attend_causally(q, k, v, lengths)
+        y = self.lin_out(torch.cat([seen.view(x.shape), swiglu(mlp)], dim=-1))
+        return torch.addcmul(x, mod.gate, y), (k, v)
+
+
+class FinalLayer(nn.Module):
+    """From the last tokens of a frame to its velocity."""
+
+    def __init__(self, dim: int, channels: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.mod = nn.Linear(dim, 2 * dim, bias=False)
+        self.lin = nn.Linear(dim, channels, bias=False)
+
+    def forward(
+        self, img: Float[Tensor, "b pairs img_len dim"], vec: Float[Tensor, "b pairs dim"]
+    ) -> Float[Tensor, "b pairs img_len channels"]:
+        """Normalise, modulate once more, project."""
+        scale, shift = self.mod(F.silu(vec)).unsqueeze(2).chunk(2, dim=-1)
+        return self.lin(torch.addcmul(shift, F.layer_norm(img, img.shape[-1:], eps=self.eps), 1 + scale))

@@ -1,0 +1,1 @@
+"""Rectified flow: the path from frames to noise, its noise levels, and the way back (section 3.2)."""
