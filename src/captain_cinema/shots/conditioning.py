@@ -1,0 +1,230 @@
+"""What a shot is conditioned on (section 3.3): its keyframe, held clean; other shots' keyframes; captions.
+
+A clip is its keyframe and 4k further frames. As in Wan's causal video VAE, 1 + 4k frames become 1 + k slots:
+slot 0 is the keyframe (its latents four times over), slot j stacks frames 4j-3 to 4j in the channels. Context
+keyframes stand before the shot as slots of their own, each at the start of a shot's stretch of the time axis.
+Clean slots have timestep 0 and no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from captain_cinema.flow.path import interpolate
+from captain_cinema.flow.schedule import sample_t
+from captain_cinema.shots.attention import ShotLayout, joined_forward, token_grid
+
+if TYPE_CHECKING:
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+    from captain_cinema.backbone.text import PhraseEncoder
+
+FRAMES_PER_SLOT = 4
+"""Frames stacked in one slot, the temporal factor of Wan's VAE."""
+
+SHOT_PLACES = 16
+"""Places on the time axis that belong to one shot: room for a keyframe and 60 further frames."""
+
+FILM_TXT_LEN = 8
+SHOT_TXT_LEN = 16
+
+TIMESTEP_SCALE = 1000.0
+"""Wan counts noise levels from 0 to 1000, the rest of the project from 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotBatch:
+    """Clips to learn from; consecutive items are shots of one film when `shots` is more than 1."""
+
+    latents: Float[Tensor, "b frames c h w"]
+    """Latents of the clip's 1 + 4k frames, the keyframe first."""
+    context: Float[Tensor, "b pairs c h w"]
+    """Latents of other shots' keyframes, in film order; may hold none."""
+    txt: Float[Tensor, "b txt_len txt_dim"]
+    """Text of every shot, from :func:`shot_text`."""
+    weight: Float[Tensor, "b frames h w"] | None = None
+    """Multiplies the loss, more where characters stand; None weighs all alike."""
+    shots: int = 1
+    """So many consecutive items share their self-attention."""
+    context_valid: Bool[Tensor, "b pairs"] | None = None
+    """False for a context keyframe that only fills up the tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanSlots:
+    """The conditioning of a denoising: clean slots, text and layout, the same in every step."""
+
+    latents: Float[Tensor, "b channels clean h w"]
+    """Context keyframes, then the shot's own keyframe, as slots."""
+    txt: Float[Tensor, "b txt_len txt_dim"]
+    layout: ShotLayout
+
+
+def slots_for(frames: int) -> int:
+    """Slots that hold at least so many frames: the keyframe's, and one for every four more."""
+    if frames < 1:
+        raise ValueError(f"a clip has at least its keyframe, got {frames} frames")
+    return 1 + -(-(frames - 1) // FRAMES_PER_SLOT)
+
+
+def keyframe_slots(keyframes: Float[Tensor, "b pairs c h w"]) -> Float[Tensor, "b channels pairs h w"]:
+    """Still frames as slots: the same latents four times over."""
+    return repeat(keyframes, "b pairs c h w -> b (f c) pairs h w", f=FRAMES_PER_SLOT)
+
+
+def stack_frames(frames: Float[Tensor, "b frames c h w"]) -> Float[Tensor, "b channels slots h w"]:
+    """Frames that follow a keyframe as slots, four to a slot; their number must divide by four."""
+    return rearrange(frames, "b (slots f) c h w -> b (f c) slots h w", f=FRAMES_PER_SLOT)
+
+
+def unstack_frames(slots: Float[Tensor, "b channels slots h w"]) -> Float[Tensor, "b frames c h w"]:
+    """The inverse of :func:`stack_frames`."""
+    return rearrange(slots, "b (f c) slots h w -> b (slots f) c h w", f=FRAMES_PER_SLOT)
+
+
+def shot_places(
+    batch: int, context: int, slots: int, *, shots: int = 1, device: torch.device | str = "cpu"
+) -> Int[Tensor, "b slots"]:
+    """Places in time: each context keyframe opens a shot's stretch of its own, then come the shots.
+
+    Item i of a group of joined shots has its context keyframes at stretches i * context and following; the
+    shots themselves follow after all context, in order.
+
+    Args:
+        batch: items.
+        context: context keyframes an item.
+        slots: slots of the shot itself, its keyframe's included.
+        shots: items joined; the batch divides by it.
+        device: where the result lives.
+    """
+    if slots > SHOT_PLACES:
+        raise ValueError(f"a shot has at most {SHOT_PLACES} slots, got {slots}")
+    shot = torch.arange(shots, device=device)[:, None]
+    before = shot * context + torch.arange(context, device=device)
+    own = (shots * context + shot) * SHOT_PLACES + torch.arange(slots, device=device)
+    places = torch.cat([before * SHOT_PLACES, own], dim=1)
+    return repeat(places, "shots slots -> (g shots) slots", g=batch // shots)
+
+
+def shot_text(
+    encoder: PhraseEncoder,
+    captions: Sequence[str],
+    film_captions: Sequence[str],
+    *,
+    film_len: int = FILM_TXT_LEN,
+    shot_len: int = SHOT_TXT_LEN,
+) -> Float[Tensor, "b txt_len txt_dim"]:
+    """Every shot's text: the film's caption, repeated for each shot, then the shot's own."""
+    film = encoder.encode(list(film_captions), length=film_len)
+    own = encoder.encode(list(captions), length=shot_len)
+    return torch.cat([film, own], dim=1)
+
+
+def slot_timesteps(t: Float[Tensor, " b"], clean: int, slots: int, tokens: int) -> Float[Tensor, "b n"]:
+    """Wan's per-token timesteps: 0 for the clean leading slots, the shot's noise level for the rest.
+
+    Args:
+        t: noise level of every item, 0 to 1.
+        clean: clean slots an item.
+        slots: all slots an item.
+        tokens: tokens a slot.
+    """
+    noisy = repeat(t * TIMESTEP_SCALE, "b -> b n", n=(slots - clean) * tokens)
+    return torch.cat([noisy.new_zeros(t.shape[0], clean * tokens), noisy], dim=1)
+
+
+def clean_slots(
+    keyframe: Float[Tensor, "b c h w"],
+    context: Float[Tensor, "b pairs c h w"],
+    txt: Float[Tensor, "b txt_len txt_dim"],
+    *,
+    slots: int,
+    shots: int = 1,
+    context_valid: Bool[Tensor, "b pairs"] | None = None,
+) -> CleanSlots:
+    """The conditioning of shots of `slots` slots each, joined `shots` at a time."""
+    batch, pairs = context.shape[:2]
+    valid = None
+    if context_valid is not None:
+        valid = torch.cat([context_valid, context_valid.new_ones(batch, slots)], dim=1)
+    return CleanSlots(
+        latents=keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1)),
+        txt=txt,
+        layout=ShotLayout(
+            places=shot_places(batch, pairs, slots, shots=shots, device=context.device),
+            shots=shots,
+            valid=valid,
+        ),
+    )
+
+
+def velocity(
+    model: WanTransformer3DModel,
+    noisy: Float[Tensor, "b channels noisy h w"],
+    t: Float[Tensor, " b"],
+    clean: CleanSlots,
+) -> Float[Tensor, "b channels noisy h w"]:
+    """The model's velocity for the noisy slots, the clean ones standing before them."""
+    latents = torch.cat([clean.latents, noisy], dim=2)
+    held, slots = clean.latents.shape[2], latents.shape[2]
+    rows, cols = token_grid(model, *latents.shape[3:])
+    timestep = slot_timesteps(t, held, slots, rows * cols)
+    return joined_forward(model, latents, timestep, clean.txt, clean.layout)[:, :, held:]
+
+
+def training_loss(
+    model: WanTransformer3DModel,
+    batch: ShotBatch,
+    generator: torch.Generator,
+    *,
+    shift: float = 3.0,
+    context_noise: float = 0.0,
+    txt_dropout: float = 0.1,
+) -> Float[Tensor, ""]:
+    """The rectified-flow loss of the noisy slots, weighted mean of the squared error of the velocity.
+
+    Args:
+        model: the shot transformer.
+        batch: clips with what they are conditioned on.
+        generator: draws noise levels, noise and dropout; lives on the batch's device.
+        shift: moves the noise levels towards noise, as in sampling.
+        context_noise: largest share of noise mixed into the clean latents while their timestep stays 0, so
+            that drawn keyframes, which are never perfect, are as good as true ones; 0 is none.
+        txt_dropout: share of items that see no text, for guidance.
+    """
+    b, device = batch.latents.shape[0], batch.latents.device
+    keyframe, context, txt = batch.latents[:, 0], batch.context, batch.txt
+    if context_noise > 0:
+        share = context_noise * torch.rand(b, 1, 1, 1, 1, generator=generator, device=device)
+        still = torch.cat([context, keyframe[:, None]], dim=1)
+        still = interpolate(still, torch.randn(still.shape, generator=generator, device=device), share).x_t
+        context, keyframe = still[:, :-1], still[:, -1]
+    if txt_dropout > 0:
+        txt = txt * (torch.rand(b, 1, 1, generator=generator, device=device) >= txt_dropout)
+    x_0 = stack_frames(batch.latents[:, 1:])
+    # Shots that are joined are denoised together, so they share their noise level as they do in sampling.
+    t = sample_t((b // batch.shots,), shift=shift, generator=generator, device=device)
+    t = t.repeat_interleave(batch.shots)
+    eps = torch.randn(x_0.shape, generator=generator, device=device)
+    sample = interpolate(x_0, eps, t)
+    clean = clean_slots(
+        keyframe,
+        context,
+        txt,
+        slots=1 + x_0.shape[2],
+        shots=batch.shots,
+        context_valid=batch.context_valid,
+    )
+    error = (velocity(model, sample.x_t, t, clean) - sample.target).float().square()
+    if batch.weight is None:
+        return error.mean()
+    weight = stack_frames(batch.weight[:, 1:, None])
+    error = rearrange(error, "b (f c) slots h w -> b f slots h w c", f=FRAMES_PER_SLOT).mean(-1)
+    return (weight * error).sum() / weight.sum()
