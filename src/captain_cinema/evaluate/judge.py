@@ -1,0 +1,114 @@
+"""Whose picture is it? Decides which of several looks a drawn figure is nearest to, without a learnt model.
+
+The truth of a playhouse frame is known, so the frame can be drawn again with another look in the character's
+place. The candidate whose picture agrees best with the drawn one, where any of the candidates would stand, is
+the verdict. Models draw a figure a few pixels off, so every candidate may be moved a little to where it fits
+best; all have the same choice of places and are compared on the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from captain_cinema.playhouse import render
+from captain_cinema.playhouse.world import FrameState, Look
+
+SHIFT_X = 12
+SHIFT_Y = 6
+"""How far, in pixels of a frame 128 high, a figure may be from where the truth has it."""
+
+BLUR = 1.2
+"""Standard deviation, in pixels of a frame 128 high: edges drawn a pixel off do not decide."""
+
+SATURATION = 45.0
+"""Colour differences (CIELAB) beyond this count alike: black for white is no worse than red for green."""
+
+WORKING_HEIGHT = 64
+"""Frames are compared at this height: half the embedded preset's, as fine as a look's smallest part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The distances of a drawn figure to each candidate look, mean CIELAB difference a pixel."""
+
+    distances: tuple[float, ...]
+
+    @property
+    def nearest(self) -> int:
+        """The candidate that agrees best; of equals the last, so that a tie never favours the first."""
+        reversed_nearest = int(np.argmin(self.distances[::-1]))
+        return len(self.distances) - 1 - reversed_nearest
+
+
+def judge(
+    drawn: UInt8[np.ndarray, "h w 3"], state: FrameState, index: int, candidates: Sequence[Look]
+) -> Judgement:
+    """Compare the figure of `state.poses[index]` in a drawn frame with each candidate look.
+
+    Args:
+        drawn: the frame to judge.
+        state: the truth about it.
+        index: which of the poses is judged.
+        candidates: looks to choose from.
+
+    Raises:
+        ValueError: fewer than two candidates, or none of them would be seen in the frame.
+    """
+    if len(candidates) < 2:
+        raise ValueError(f"a choice needs at least 2 candidates, got {len(candidates)}")
+    height = drawn.shape[0]
+    states = [with_look(state, index, look) for look in candidates]
+    masks = [render.figure_mask(candidate, index, height=height) for candidate in states]
+    where = working_mask(np.logical_or.reduce(masks))
+    if not where.any():
+        raise ValueError("the figure to judge is not in the frame")
+    picture = working_lab(drawn)
+    truths = [working_lab(render.draw(candidate, height=height)) for candidate in states]
+    return Judgement(distances=tuple(best_fit(picture, truth, where) for truth in truths))
+
+
+def with_look(state: FrameState, index: int, look: Look) -> FrameState:
+    """The same frame with another look for one of its characters."""
+    pose = state.poses[index]
+    other = replace(pose, character=replace(pose.character, look=look))
+    return replace(state, poses=(*state.poses[:index], other, *state.poses[index + 1 :]))
+
+
+def working_lab(frame: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "rows cols 3"]:
+    """A frame as it is compared: CIELAB, slightly blurred, WORKING_HEIGHT pixels high."""
+    height, width = frame.shape[:2]
+    lab = cv2.cvtColor(frame.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    lab = cv2.GaussianBlur(lab, (0, 0), BLUR * height / 128)
+    size = (round(width * WORKING_HEIGHT / height), WORKING_HEIGHT)
+    return cv2.resize(lab, size, interpolation=cv2.INTER_AREA)
+
+
+def working_mask(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "rows cols"]:
+    """A mask at the size of `working_lab`: pixels at least half covered."""
+    height, width = mask.shape
+    size = (round(width * WORKING_HEIGHT / height), WORKING_HEIGHT)
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+
+
+def best_fit(
+    picture: Float[np.ndarray, "rows cols 3"],
+    truth: Float[np.ndarray, "rows cols 3"],
+    where: Bool[np.ndarray, "rows cols"],
+) -> float:
+    """The least mean difference of the two over `where`, over all allowed shifts of the truth."""
+    reach_x = round(SHIFT_X * WORKING_HEIGHT / 128)
+    reach_y = round(SHIFT_Y * WORKING_HEIGHT / 128)
+    rows, cols = np.nonzero(where)
+    colours = truth[rows, cols]
+    padded = np.pad(picture, ((reach_y, reach_y), (reach_x, reach_x), (0, 0)), mode="edge")
+    best = np.inf
+    for down in range(2 * reach_y + 1):
+        for right in range(2 * reach_x + 1):
+            difference = np.linalg.norm(padded[rows + down, cols + right] - colours, axis=1)
+            best = min(best, float(np.minimum(difference, SATURATION).mean()))
+    return best
