@@ -148,12 +148,28 @@ def clean_slots(
     slots: int,
     shots: int = 1,
     context_valid: Bool[Tensor, "b pairs"] | None = None,
+    lengths: Sequence[int] | None = None,
 ) -> CleanSlots:
-    """The conditioning of shots of `slots` slots each, joined `shots` at a time."""
+    """The conditioning of shots, for every step of their denoising.
+
+    Args:
+        keyframe: latents of every shot's own keyframe.
+        context: latents of other shots' keyframes.
+        txt: every shot's text.
+        slots: slots of the longest shot, its keyframe's included.
+        shots: items joined.
+        context_valid: False for a context keyframe that only fills up the tensor.
+        lengths: slots of every shot; those beyond are hidden from all others. None: all have `slots`.
+    """
     batch, pairs = context.shape[:2]
+    places = shot_places(batch, pairs, slots, shots=shots, device=context.device)
     valid = None
-    if context_valid is not None:
-        valid = torch.cat([context_valid, context_valid.new_ones(batch, slots)], dim=1)
+    if context_valid is not None or lengths is not None:
+        before = places.new_ones(batch, pairs, dtype=torch.bool) if context_valid is None else context_valid
+        own = places.new_ones(batch, slots, dtype=torch.bool)
+        if lengths is not None:
+            own = torch.arange(slots, device=own.device) < torch.tensor(lengths, device=own.device)[:, None]
+        valid = torch.cat([before, own], dim=1)
     return CleanSlots(
         latents=keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1)),
         txt=txt,
@@ -202,7 +218,7 @@ def training_loss(
     b, device = batch.latents.shape[0], batch.latents.device
     keyframe, context, txt = batch.latents[:, 0], batch.context, batch.txt
     if context_noise > 0:
-        share = context_noise * torch.rand(b, 1, 1, 1, 1, generator=generator, device=device)
+        share = context_noise * torch.rand(b, generator=generator, device=device)
         still = torch.cat([context, keyframe[:, None]], dim=1)
         still = interpolate(still, torch.randn(still.shape, generator=generator, device=device), share).x_t
         context, keyframe = still[:, :-1], still[:, -1]
