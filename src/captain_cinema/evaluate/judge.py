@@ -11,25 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from captain_cinema.evaluate.colour import SATURATION, WORKING_HEIGHT, working_lab, working_mask
 from captain_cinema.playhouse import render
 from captain_cinema.playhouse.world import FrameState, Look
 
 SHIFT_X = 12
 SHIFT_Y = 6
 """How far, in pixels of a frame 128 high, a figure may be from where the truth has it."""
-
-BLUR = 1.2
-"""Standard deviation, in pixels of a frame 128 high: edges drawn a pixel off do not decide."""
-
-SATURATION = 45.0
-"""Colour differences (CIELAB) beyond this count alike: black for white is no worse than red for green."""
-
-WORKING_HEIGHT = 64
-"""Frames are compared at this height: half the embedded preset's, as fine as a look's smallest part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +68,6 @@ def with_look(state: FrameState, index: int, look: Look) -> FrameState:
     pose = state.poses[index]
     other = replace(pose, character=replace(pose.character, look=look))
     return replace(state, poses=(*state.poses[:index], other, *state.poses[index + 1 :]))
-
-
-def working_lab(frame: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "rows cols 3"]:
-    """A frame as it is compared: CIELAB, slightly blurred, WORKING_HEIGHT pixels high."""
-    height, width = frame.shape[:2]
-    lab = cv2.cvtColor(frame.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    lab = cv2.GaussianBlur(lab, (0, 0), BLUR * height / 128)
-    size = (round(width * WORKING_HEIGHT / height), WORKING_HEIGHT)
-    return cv2.resize(lab, size, interpolation=cv2.INTER_AREA)
-
-
-def working_mask(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "rows cols"]:
-    """A mask at the size of `working_lab`: pixels at least half covered."""
-    height, width = mask.shape
-    size = (round(width * WORKING_HEIGHT / height), WORKING_HEIGHT)
-    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
 
 
 def best_fit(

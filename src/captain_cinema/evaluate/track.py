@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from captain_cinema.evaluate.judge import SATURATION, WORKING_HEIGHT, working_lab, working_mask
+from captain_cinema.evaluate.colour import SATURATION, WORKING_HEIGHT, working_lab, working_mask
 
 ZOOMS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5)
 """How much a push-in may enlarge the picture."""
