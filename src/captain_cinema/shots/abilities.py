@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from captain_cinema.errors import AbilityError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from captain_cinema.shots.generator import ShotRequest
+from captain_cinema.shots.request import ShotRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +47,6 @@ EMBEDDED_ABILITIES = Abilities(
     max_shots_together=8,
     max_context=3,
 )
-
-
-def frame_count(seconds: float, fps: int) -> int:
-    """Frames of a shot, its keyframe included."""
-    return max(1, round(seconds * fps))
 
 
 def check_request(request: ShotRequest, abilities: Abilities, *, number: int) -> None:

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.flow.path import interpolate
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.shots.attention import ShotLayout, joined_forward, token_grid
-
-if TYPE_CHECKING:
-    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
-
-    from captain_cinema.backbone.text import PhraseEncoder
 
 FRAMES_PER_SLOT = 4
 """Frames stacked in one slot, the temporal factor of Wan's VAE."""

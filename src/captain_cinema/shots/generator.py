@@ -21,7 +21,6 @@ from captain_cinema.shots.abilities import (
     Abilities,
     check_request,
     check_together,
-    frame_count,
 )
 from captain_cinema.shots.conditioning import (
     CleanSlots,
@@ -31,26 +30,10 @@ from captain_cinema.shots.conditioning import (
     unstack_frames,
     velocity,
 )
+from captain_cinema.shots.request import ShotRequest, frame_count
 
 Progress = Callable[[int, int], None]
 """Called with steps done and all steps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShotRequest:
-    """One shot to film."""
-
-    keyframe: UInt8[np.ndarray, "h w 3"]
-    """The shot's first frame; it appears in the film exactly as given."""
-    caption: str
-    film_caption: str
-    """The film's global caption, the same for every shot."""
-    seconds: float
-    seed: int
-    context: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
-    """Keyframes of other shots of the film, in film order, that this one should agree with."""
-    number: int | None = None
-    """The shot's number in the script, for messages; None counts the requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +183,7 @@ class ShotGenerator:
         )
 
     def _noise(self, seed: int, slots: int, clean: CleanSlots) -> Float[Tensor, "channels slots h w"]:
-        # On the CPU, to be the same on every device; by slots, so that a longer shot starts like a shorter one.
+        # On the CPU, the same for every device; by slots, so that a longer shot starts as a shorter one does.
         generator = torch.Generator().manual_seed(seed % 2**63)
         _, channels, _, height, width = clean.latents.shape
         drawn = [torch.randn(channels, 1, height, width, generator=generator) for _ in range(slots)]

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import UInt8
 
-from captain_cinema.shots.abilities import frame_count
 from captain_cinema.shots.conditioning import slots_for
-from captain_cinema.shots.generator import Progress, ShotGenerator, ShotRequest, part_of
+from captain_cinema.shots.generator import Progress, ShotGenerator, part_of
+from captain_cinema.shots.request import ShotRequest, frame_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def plan_windows(
     """Cut a film into windows of consecutive shots, each with the keyframes of as much of the film as fits.
 
     A shot costs its slots and a carried keyframe one slot. The longest shot of a window sets the cost of all,
-    as they share a tensor. Shots come first: a window takes as many as fit with one carried keyframe each way.
+    as they share a tensor. Shots come first: a window takes as many as fit with its neighbours' keyframes.
 
     Args:
         lengths: slots of every shot of the film.
