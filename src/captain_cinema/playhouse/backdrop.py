@@ -123,7 +123,10 @@ class Sheet(Cutout):
         if self.hour == "night":
             for _ in range(26):
                 self.disc(
-                    float(self.rng.uniform(-0.1, 2.1)), float(self.rng.uniform(0, 0.5)), 0.006, (226, 226, 200)
+                    float(self.rng.uniform(-0.1, 2.1)),
+                    float(self.rng.uniform(0, 0.5)),
+                    0.006,
+                    (226, 226, 200),
                 )
             self.disc(x, y, 0.085, (246, 240, 206))
             self.disc(x + 0.035, y - 0.02, 0.07, mix(SKY["night"][0], SKY["night"][1], 0.3))

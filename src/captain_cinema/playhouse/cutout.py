@@ -92,7 +92,15 @@ class Cutout:
         self.poly(rounded(points), colour, detail=detail)
 
     def oval(
-        self, x: float, y: float, rx: float, ry: float, colour: Colour, *, angle: float = 0, detail: bool = False
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        *,
+        angle: float = 0,
+        detail: bool = False,
     ) -> None:
         """An ellipse of half axes `rx` and `ry`, turned by `angle`."""
         points = _CIRCLE * (rx, ry)
@@ -122,13 +130,13 @@ class Cutout:
         arc = _ARC @ np.array([[cos, sin], [-sin, cos]])
         self.poly(np.concatenate([arc * r_end + end, -arc * r_start + start]), colour, detail=detail)
 
-    def curve(self, points: Points, r_start: float, r_end: float, colour: Colour, *, detail: bool = False) -> None:
+    def curve(
+        self, points: Points, r_start: float, r_end: float, colour: Colour, *, detail: bool = False
+    ) -> None:
         """Limbs through `points`, tapering from `r_start` to `r_end`."""
         radii = np.linspace(r_start, r_end, len(points))
         for index in range(len(points) - 1):
-            self.limb(
-                points[index], points[index + 1], radii[index], radii[index + 1], colour, detail=detail
-            )
+            self.limb(points[index], points[index + 1], radii[index], radii[index + 1], colour, detail=detail)
 
     def fixed_point(self, transform: np.ndarray) -> list[np.ndarray]:
         """Every shape's corners in OpenCV's fixed-point pixels after `transform` (to pixels, y down)."""

@@ -60,7 +60,8 @@ def dress(look: Look) -> Dress:
         coat=coat,
         coat_dark=shade(coat, 0.82) if sum(coat) > 200 else shade(coat, 1.16),
         coat_trim=trim(coat),
-        legs=shade(skin, 0.88) if animal else (70.0, 74.0, 98.0),
+        # Children wear shorts: bare legs tell them from the grown-ups.
+        legs=shade(skin, 0.88) if animal or look.kind in ("girl", "boy") else (70.0, 74.0, 98.0),
         shoes=(84.0, 58.0, 48.0),
         hat=HAT.get(look.hat_colour, INK),
         accessory=HAT.get(look.accessory_colour, INK),
@@ -96,7 +97,9 @@ def build(look: Look, stance: Stance, holds: str) -> Figure:
     body.place(head)
     back_of_head(body, look, colours.skin, colours.hair)
     body.place(trunk)
-    lead_hand = _arm(body, colours, look, SHOULDER_X, stance.lead_arm, stance.lead_bend)
+    lead_hand = (0.0, 0.0)
+    if not stance.hands_front:
+        lead_hand = _arm(body, colours, look, SHOULDER_X, stance.lead_arm, stance.lead_bend)
     body.place(root)
     _leg(body, colours, -0.075, stance.near_leg, stance)
     _leg(body, colours, 0.085, stance.lead_leg, stance)
@@ -108,6 +111,8 @@ def build(look: Look, stance: Stance, holds: str) -> Figure:
     body.place(trunk)
     if look.accessory == "scarf":
         _scarf(body, colours)
+    if stance.hands_front:
+        lead_hand = _arm(body, colours, look, SHOULDER_X, stance.lead_arm, stance.lead_bend)
     _arm(body, colours, look, -SHOULDER_X, stance.near_arm, stance.near_bend)
     if holds != "none":
         held.place(compose(trunk, held_transform(holds, lead_hand, stance)))
@@ -130,16 +135,27 @@ def _tail(body: Cutout, look: Look, colours: Dress, stance: Stance) -> None:
     fur = colours.skin
     if look.kind == "fox":
         body.blob(
-            [(-0.1, 0.2), (-0.34, 0.1), (-0.5, 0.26 + swish), (-0.46, 0.5 + swish), (-0.34, 0.36), (-0.12, 0.32)],
+            [
+                (-0.1, 0.2),
+                (-0.34, 0.1),
+                (-0.5, 0.26 + swish),
+                (-0.46, 0.5 + swish),
+                (-0.34, 0.36),
+                (-0.12, 0.32),
+            ],
             fur,
         )
         body.blob(
             [(-0.5, 0.34 + swish), (-0.36, 0.34), (-0.42, 0.45), (-0.455, 0.5 + swish)], mix(fur, CREAM, 0.85)
         )
     elif look.kind == "cat":
-        body.curve([(-0.08, 0.22), (-0.3, 0.16), (-0.39, 0.3 + swish), (-0.34, 0.46 + swish)], 0.04, 0.035, fur)
+        body.curve(
+            [(-0.08, 0.22), (-0.3, 0.16), (-0.39, 0.3 + swish), (-0.34, 0.46 + swish)], 0.04, 0.035, fur
+        )
     elif look.kind == "mouse":
-        body.curve([(-0.08, 0.16), (-0.28, 0.1), (-0.42, 0.16 + swish), (-0.5, 0.28)], 0.022, 0.012, (238, 160, 160))
+        body.curve(
+            [(-0.08, 0.16), (-0.28, 0.1), (-0.42, 0.16 + swish), (-0.5, 0.28)], 0.022, 0.012, (238, 160, 160)
+        )
     elif look.kind == "rabbit":
         body.disc(-0.22, 0.25, 0.075, mix(fur, CREAM, 0.7))
     elif look.kind == "bear":
@@ -168,10 +184,13 @@ def _arm(
     elbow = (x + ARM * math.sin(angle), SHOULDER_Y - ARM * math.cos(angle))
     fore = angle + bend
     wrist = (elbow[0] + ARM * 0.8 * math.sin(fore), elbow[1] - ARM * 0.8 * math.cos(fore))
-    hand = (elbow[0] + ARM * 1.12 * math.sin(fore), elbow[1] - ARM * 1.12 * math.cos(fore))
+    hand = (elbow[0] + ARM * 1.24 * math.sin(fore), elbow[1] - ARM * 1.24 * math.cos(fore))
     body.disc(*hand, 0.052, colours.skin)
     rim = 0.012
-    for start, end, r in ((shoulder, elbow, sleeve), (elbow, wrist, sleeve * (1.25 if look.coat == "robe" else 0.9))):
+    for start, end, r in (
+        (shoulder, elbow, sleeve),
+        (elbow, wrist, sleeve * (1.25 if look.coat == "robe" else 0.9)),
+    ):
         body.limb(start, end, sleeve + rim, r + rim, colours.coat_trim)
     body.limb(shoulder, elbow, sleeve, sleeve, colours.coat_dark, detail=True)
     body.limb(
@@ -260,6 +279,14 @@ def _snore(body: Cutout, root: object, stance: Stance) -> None:
             continue
         x, y, s = 0.22 + 0.1 * step, 0.86 + 0.1 * step, size
         t = s * 0.3
-        body.poly([(x - s, y + s), (x + s, y + s), (x + s, y + s - t), (x - s, y + s - t)], CREAM, detail=True)
-        body.poly([(x + s - 2 * t, y + s), (x + s, y + s), (x - s + 2 * t, y - s), (x - s, y - s)], CREAM, detail=True)
-        body.poly([(x - s, y - s + t), (x + s, y - s + t), (x + s, y - s), (x - s, y - s)], CREAM, detail=True)
+        body.poly(
+            [(x - s, y + s), (x + s, y + s), (x + s, y + s - t), (x - s, y + s - t)], CREAM, detail=True
+        )
+        body.poly(
+            [(x + s - 2 * t, y + s), (x + s, y + s), (x - s + 2 * t, y - s), (x - s, y - s)],
+            CREAM,
+            detail=True,
+        )
+        body.poly(
+            [(x - s, y - s + t), (x + s, y - s + t), (x + s, y - s), (x - s, y - s)], CREAM, detail=True
+        )

@@ -36,6 +36,8 @@ class Stance:
     eyes: float = 1.0
     """1 open, 0 closed."""
     asleep: float = 0.0
+    hands_front: bool = False
+    """Both arms in front of the coat."""
 
 
 def speed(action: str) -> float:
@@ -105,7 +107,11 @@ def _run(t: float, base: Stance) -> Stance:
 def _wave(t: float, base: Stance) -> Stance:
     swing = math.sin(TURN * 1.5 * t)
     return replace(
-        base, near_arm=-2.25 + 0.12 * swing, near_bend=-0.35 + 0.55 * swing, head_tilt=0.05 * swing, sway=-0.01
+        base,
+        near_arm=-2.25 + 0.12 * swing,
+        near_bend=-0.35 + 0.55 * swing,
+        head_tilt=0.05 * swing,
+        sway=-0.01,
     )
 
 
@@ -168,10 +174,11 @@ def _clap(t: float, base: Stance) -> Stance:
     apart = 0.5 + 0.5 * math.sin(TURN * 1.8 * t)
     return replace(
         base,
-        near_arm=0.35 - 0.75 * apart,
-        near_bend=1.15 + 0.1 * apart,
+        near_arm=0.1 - 0.75 * apart,
+        near_bend=2.0 - 0.15 * apart,
         lead_arm=-0.1 + 0.75 * apart,
-        lead_bend=0.75,
+        lead_bend=-2.0 + 0.15 * apart,
+        hands_front=True,
         head_tilt=0.04 * math.sin(TURN * 0.9 * t),
     )
 

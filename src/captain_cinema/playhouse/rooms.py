@@ -58,7 +58,10 @@ def _kitchen(sheet: Sheet) -> None:
     sheet.layer()
     lamp = x + 0.95
     sheet.limb((lamp, -0.05), (lamp, 0.08), 0.006, 0.006, sheet.plain((60, 56, 64)))
-    sheet.poly([(lamp - 0.1, 0.14), (lamp + 0.1, 0.14), (lamp + 0.03, 0.06), (lamp - 0.03, 0.06)], sheet.lit((216, 90, 70), (255, 190, 90)))
+    sheet.poly(
+        [(lamp - 0.1, 0.14), (lamp + 0.1, 0.14), (lamp + 0.03, 0.06), (lamp - 0.03, 0.06)],
+        sheet.lit((216, 90, 70), (255, 190, 90)),
+    )
     sheet.layer()
     sheet.lamp_glow(lamp, 0.18, 0.35)
 
@@ -74,19 +77,37 @@ def _castle_hall(sheet: Sheet) -> None:
     for x in (0.1, 1.0, 1.9):
         sheet.limb((x, 0.28), (x, 0.48), 0.13, 0.13, sheet.ink((120, 110, 124)))
         sheet.layer()
-        sheet.limb((x, 0.28), (x, 0.48), 0.1, 0.1, sheet.lit((176, 210, 236), (42, 50, 104) if sheet.hour == "night" else (255, 164, 96)))
+        sheet.limb(
+            (x, 0.28),
+            (x, 0.48),
+            0.1,
+            0.1,
+            sheet.lit((176, 210, 236), (42, 50, 104) if sheet.hour == "night" else (255, 164, 96)),
+        )
         sheet.rect(x - 0.008, 0.17, 0.016, 0.42, sheet.ink((120, 110, 124)))
         sheet.layer(0)
     banner = ((186, 48, 60), (52, 84, 160), (62, 130, 84), (128, 70, 150))[int(sheet.rng.integers(4))]
     for x in (0.55, 1.45):
-        sheet.poly([(x - 0.13, 0.06), (x + 0.13, 0.06), (x + 0.13, 0.5), (x, 0.42), (x - 0.13, 0.5)], sheet.ink(banner, 1))
+        sheet.poly(
+            [(x - 0.13, 0.06), (x + 0.13, 0.06), (x + 0.13, 0.5), (x, 0.42), (x - 0.13, 0.5)],
+            sheet.ink(banner, 1),
+        )
         sheet.disc(x, 0.23, 0.065, sheet.plain((246, 206, 92)), detail=True)
         sheet.rect(x - 0.15, 0.04, 0.3, 0.025, sheet.plain((140, 100, 60)))
     sheet.layer()
     sheet.ground(0.76, sheet.ink((128, 120, 134)), wave=0)
     for index, x in enumerate(np.arange(-0.3, 2.3, 0.2)):
         slant = (float(x) - 1) * 0.5
-        sheet.poly([(float(x), 0.76), (float(x) + 0.1, 0.76), (float(x) + 0.1 + slant, 1.1), (float(x) + slant, 1.1)], sheet.ink((150, 142, 154)), detail=True)
+        sheet.poly(
+            [
+                (float(x), 0.76),
+                (float(x) + 0.1, 0.76),
+                (float(x) + 0.1 + slant, 1.1),
+                (float(x) + slant, 1.1),
+            ],
+            sheet.ink((150, 142, 154)),
+            detail=True,
+        )
     sheet.poly([(0.72, 0.76), (1.28, 0.76), (1.6, 1.1), (0.4, 1.1)], sheet.ink(banner, 1), detail=True)
     sheet.layer()
     for x in (0.32, 1.68) if sheet.rng.integers(2) else (0.78, 1.22):
@@ -128,7 +149,10 @@ def _library(sheet: Sheet) -> None:
     sheet.oval(1.0, 0.92, 0.68, 0.052, sheet.ink((214, 150, 104), 1), detail=True)
     sheet.layer(0.1)
     sheet.rect(lamp - 0.01, 0.4, 0.02, 0.42, sheet.plain((70, 56, 52)))
-    sheet.poly([(lamp - 0.1, 0.42), (lamp + 0.1, 0.42), (lamp + 0.06, 0.28), (lamp - 0.06, 0.28)], sheet.lit((74, 142, 112), (255, 214, 120)))
+    sheet.poly(
+        [(lamp - 0.1, 0.42), (lamp + 0.1, 0.42), (lamp + 0.06, 0.28), (lamp - 0.06, 0.28)],
+        sheet.lit((74, 142, 112), (255, 214, 120)),
+    )
     sheet.layer()
     sheet.lamp_glow(lamp, 0.38, 0.32)
 
@@ -137,11 +161,19 @@ def _cave(sheet: Sheet) -> None:
     sheet.rect(-0.3, -0.1, 2.6, 1.2, sheet.ink((66, 58, 80)))
     sheet.layer(0)
     x = float(sheet.rng.uniform(0.5, 1.5))
-    glow = {"morning": (255, 226, 190), "day": (180, 222, 240), "sunset": (255, 152, 88), "night": (44, 56, 116)}[sheet.hour]
+    glow = {
+        "morning": (255, 226, 190),
+        "day": (180, 222, 240),
+        "sunset": (255, 152, 88),
+        "night": (44, 56, 116),
+    }[sheet.hour]
     for size, share in ((0.36, 0.35), (0.3, 0.65), (0.24, 1.0)):
         dark = sheet.ink((66, 58, 80))
         colour = tuple(d + (g - d) * share for d, g in zip(dark, glow, strict=True))
-        corners = [(x + size * 1.2 * math.cos(a) * r, 0.46 + size * math.sin(a) * r) for a, r in zip(np.linspace(0, 5.7, 10), sheet.rng.uniform(0.85, 1.15, 10), strict=True)]
+        corners = [
+            (x + size * 1.2 * math.cos(a) * r, 0.46 + size * math.sin(a) * r)
+            for a, r in zip(np.linspace(0, 5.7, 10), sheet.rng.uniform(0.85, 1.15, 10), strict=True)
+        ]
         sheet.blob(corners, colour)  # type: ignore[arg-type]
     sheet.layer(0)
     for depth, colour in ((0.16, (88, 76, 100)), (0.09, (110, 94, 116))):
@@ -174,18 +206,42 @@ def _bedroom(sheet: Sheet) -> None:
     sheet.window(x, 0.13, 0.36, 0.36, sheet.plain((250, 246, 236)))
     curtain = sheet.ink((226, 122, 120), 1)
     for side in (x - 0.13, x + 0.37):
-        sheet.blob([(side, 0.06), (side + 0.12, 0.06), (side + 0.13, 0.6), (side - 0.01, 0.6)], curtain)
+        sheet.poly([(side, 0.07), (side + 0.11, 0.07), (side + 0.14, 0.6), (side - 0.02, 0.6)], curtain)
+        for fold in (0.02, 0.07):
+            sheet.poly(
+                [
+                    (side + fold, 0.07),
+                    (side + fold + 0.015, 0.07),
+                    (side + fold + 0.02, 0.6),
+                    (side + fold - 0.01, 0.6),
+                ],
+                shade(curtain, 0.86),
+                detail=True,
+            )
     sheet.rect(x - 0.17, 0.07, 0.7, 0.02, sheet.plain((128, 92, 66)))
     sheet.layer()
     wood = sheet.ink((150, 104, 72), 1)
     bed = float(sheet.rng.uniform(-0.15, 0.05))
-    sheet.blob([(bed, 0.8), (bed, 0.34), (bed + 0.14, 0.34), (bed + 0.14, 0.8)], wood)
+    sheet.limb((bed + 0.05, 0.42), (bed + 0.05, 0.9), 0.06, 0.06, wood)
     sheet.rect(bed + 0.62, 0.52, 0.06, 0.3, wood)
     sheet.rect(bed + 0.06, 0.62, 0.58, 0.17, sheet.plain((250, 244, 236)))
     sheet.layer()
-    sheet.blob([(bed + 0.08, 0.64), (bed + 0.1, 0.52), (bed + 0.26, 0.52), (bed + 0.28, 0.64)], sheet.plain((255, 252, 246)))
+    sheet.blob(
+        [(bed + 0.08, 0.64), (bed + 0.1, 0.52), (bed + 0.26, 0.52), (bed + 0.28, 0.64)],
+        sheet.plain((255, 252, 246)),
+    )
     quilt = sheet.ink((98, 136, 196), 1)
-    sheet.blob([(bed + 0.24, 0.8), (bed + 0.22, 0.56), (bed + 0.45, 0.57), (bed + 0.66, 0.58), (bed + 0.66, 0.8)], quilt)
+    sheet.poly(
+        [
+            (bed + 0.24, 0.8),
+            (bed + 0.21, 0.58),
+            (bed + 0.26, 0.55),
+            (bed + 0.58, 0.56),
+            (bed + 0.65, 0.6),
+            (bed + 0.65, 0.8),
+        ],
+        quilt,
+    )
     for step in range(3):
         sheet.disc(bed + 0.33 + 0.12 * step, 0.69, 0.035, sheet.ink((246, 214, 120), 1), detail=True)
     sheet.layer()
@@ -195,10 +251,19 @@ def _bedroom(sheet: Sheet) -> None:
         sheet.rect(shelf + 0.03, 0.46 + 0.16 * row, 0.3, 0.12, shade(wood, 0.82), detail=True)
         sheet.disc(shelf + 0.18, 0.52 + 0.16 * row, 0.014, sheet.plain((246, 220, 160)), detail=True)
     sheet.rect(shelf + 0.15, 0.3, 0.02, 0.12, sheet.plain((110, 90, 80)))
-    sheet.poly([(shelf + 0.07, 0.32), (shelf + 0.25, 0.32), (shelf + 0.2, 0.2), (shelf + 0.12, 0.2)], sheet.lit((250, 236, 200), (255, 220, 130)))
+    sheet.poly(
+        [(shelf + 0.07, 0.32), (shelf + 0.25, 0.32), (shelf + 0.2, 0.2), (shelf + 0.12, 0.2)],
+        sheet.lit((250, 236, 200), (255, 220, 130)),
+    )
     sheet.oval(1.1, 0.92, 0.6, 0.06, sheet.ink((236, 190, 150), 1))
     sheet.layer()
     sheet.lamp_glow(shelf + 0.16, 0.3, 0.3)
 
 
-ROOMS = {"kitchen": _kitchen, "castle hall": _castle_hall, "library": _library, "cave": _cave, "bedroom": _bedroom}
+ROOMS = {
+    "kitchen": _kitchen,
+    "castle hall": _castle_hall,
+    "library": _library,
+    "cave": _cave,
+    "bedroom": _bedroom,
+}

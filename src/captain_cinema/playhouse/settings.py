@@ -33,11 +33,21 @@ def _pine(sheet: Sheet, x: float, y: float, size: float, colour: Colour, trunk: 
     for step in range(3):
         base = y - size * (0.15 + 0.24 * step)
         half = size * (0.24 - 0.055 * step)
-        sheet.poly([(x - half, base), (x + half, base), (x, base - size * 0.4)], shade(colour, 1 - 0.07 * (2 - step)))
+        sheet.poly(
+            [(x - half, base), (x + half, base), (x, base - size * 0.4)], shade(colour, 1 - 0.07 * (2 - step))
+        )
 
 
 def _tree(sheet: Sheet, x: float, y: float, size: float, colour: Colour, trunk: Colour) -> None:
-    sheet.poly([(x - 0.05 * size, y), (x + 0.05 * size, y), (x + 0.03 * size, y - 0.55 * size), (x - 0.03 * size, y - 0.55 * size)], trunk)
+    sheet.poly(
+        [
+            (x - 0.05 * size, y),
+            (x + 0.05 * size, y),
+            (x + 0.03 * size, y - 0.55 * size),
+            (x - 0.03 * size, y - 0.55 * size),
+        ],
+        trunk,
+    )
     for dx, dy, r in ((-0.17, 0.55, 0.18), (0.17, 0.56, 0.18), (0.0, 0.72, 0.24)):
         sheet.disc(x + dx * size, y - dy * size, r * size, colour)
     sheet.disc(x - 0.06 * size, y - 0.78 * size, 0.1 * size, shade(colour, 1.1), detail=True)
@@ -45,7 +55,10 @@ def _tree(sheet: Sheet, x: float, y: float, size: float, colour: Colour, trunk: 
 
 def _house(sheet: Sheet, x: float, y: float, w: float, h: float, wall: Colour, roof: Colour) -> None:
     sheet.rect(x, y - h, w, h, wall)
-    sheet.poly([(x - 0.03, y - h), (x + w + 0.03, y - h), (x + w * 0.8, y - h - 0.1), (x + w * 0.2, y - h - 0.1)], roof)
+    sheet.poly(
+        [(x - 0.03, y - h), (x + w + 0.03, y - h), (x + w * 0.8, y - h - 0.1), (x + w * 0.2, y - h - 0.1)],
+        roof,
+    )
     pane = sheet.lit((176, 208, 220), (255, 214, 116))
     rows = max(1, int(h / 0.2))
     for row in range(rows):
@@ -83,7 +96,15 @@ def _beach(sheet: Sheet) -> None:
     if sheet.rng.integers(2):
         x = float(sheet.rng.uniform(0.3, 1.7))
         sheet.poly([(x, level - 0.2), (x, level), (x + 0.16, level)], sheet.plain((250, 246, 236)))
-        sheet.poly([(x - 0.1, level + 0.02), (x + 0.18, level + 0.02), (x + 0.12, level + 0.07), (x - 0.05, level + 0.07)], sheet.plain((180, 70, 60)))
+        sheet.poly(
+            [
+                (x - 0.1, level + 0.02),
+                (x + 0.18, level + 0.02),
+                (x + 0.12, level + 0.07),
+                (x - 0.05, level + 0.07),
+            ],
+            sheet.plain((180, 70, 60)),
+        )
         sheet.layer()
     sheet.ground(0.7, sheet.ink((244, 236, 214)), wave=0.02)
     sheet.ground(0.72, sheet.ink((238, 208, 150)), wave=0.02)
@@ -92,7 +113,15 @@ def _beach(sheet: Sheet) -> None:
         sheet.curve([(x, 0.85), (x + 0.03, 0.6), (x + 0.1, 0.34)], 0.03, 0.02, sheet.plain((140, 100, 66)))
         green = sheet.ink((66, 150, 88), 1)
         for dx, dy in ((-0.24, 0.06), (-0.17, -0.1), (0.17, -0.1), (0.24, 0.06), (0.0, -0.17)):
-            sheet.blob([(x + 0.1, 0.34), (x + 0.1 + dx * 0.5, 0.28 + dy), (x + 0.1 + dx, 0.34 + dy), (x + 0.1 + dx * 0.5, 0.34 + dy)], green)
+            sheet.blob(
+                [
+                    (x + 0.1, 0.34),
+                    (x + 0.1 + dx * 0.5, 0.28 + dy),
+                    (x + 0.1 + dx, 0.34 + dy),
+                    (x + 0.1 + dx * 0.5, 0.34 + dy),
+                ],
+                green,
+            )
     sheet.layer()
     for x in _spots(sheet, 6):
         sheet.oval(x, float(sheet.rng.uniform(0.82, 0.98)), 0.03, 0.012, sheet.ink((252, 232, 190)))
@@ -133,16 +162,25 @@ def _mountains(sheet: Sheet) -> None:
             sheet.poly([(x - half, base + 0.05), (x, top), (x + half, base + 0.05)], sheet.ink(colour))
             k = 0.3
             sheet.poly(
-                [(x, top), (x - half * k, top + (base - top) * k), (x - half * 0.1, top + (base - top) * 0.22),
-                 (x + half * 0.12, top + (base - top) * 0.36), (x + half * k, top + (base - top) * k)],
-                sheet.plain((248, 250, 255)), detail=True,
+                [
+                    (x, top),
+                    (x - half * k, top + (base - top) * k),
+                    (x - half * 0.1, top + (base - top) * 0.22),
+                    (x + half * 0.12, top + (base - top) * 0.36),
+                    (x + half * k, top + (base - top) * k),
+                ],
+                sheet.plain((248, 250, 255)),
+                detail=True,
             )
         sheet.layer()
     sheet.ground(0.7, sheet.ink((120, 158, 110), 1), wave=0.03)
     sheet.layer()
     sheet.ground(0.82, sheet.ink((150, 146, 120), 1), wave=0.02)
     for x in _spots(sheet, 5):
-        sheet.blob([(x - 0.08, 0.86), (x - 0.05, 0.79), (x + 0.04, 0.78), (x + 0.09, 0.86)], sheet.ink((140, 140, 150)))
+        sheet.blob(
+            [(x - 0.08, 0.86), (x - 0.05, 0.79), (x + 0.04, 0.78), (x + 0.09, 0.86)],
+            sheet.ink((140, 140, 150)),
+        )
     sheet.layer()
 
 
@@ -153,7 +191,14 @@ def _meadow(sheet: Sheet) -> None:
     sheet.hills(0.7, 0.12, sheet.ink((134, 192, 104)), bumps=4)
     sheet.layer()
     if sheet.rng.integers(2):
-        _tree(sheet, float(sheet.rng.uniform(0.2, 1.8)), 0.74, 0.55, sheet.ink((84, 152, 78)), sheet.plain((120, 86, 58)))
+        _tree(
+            sheet,
+            float(sheet.rng.uniform(0.2, 1.8)),
+            0.74,
+            0.55,
+            sheet.ink((84, 152, 78)),
+            sheet.plain((120, 86, 58)),
+        )
     else:
         x = float(sheet.rng.uniform(0.2, 1.6))
         _house(sheet, x, 0.72, 0.26, 0.17, sheet.plain((244, 232, 210)), sheet.ink((198, 84, 66), 1))
@@ -182,9 +227,23 @@ def _harbour(sheet: Sheet) -> None:
             y, size = 0.58 + 0.08 * step, 1.0 + 0.4 * step
             hull = sheet.ink(((196, 66, 60), (60, 96, 140))[step], 1)
             sheet.rect(x - 0.006, y - 0.34 * size, 0.012, 0.34 * size, sheet.plain((112, 84, 60)))
-            sheet.poly([(x + 0.015, y - 0.32 * size), (x + 0.015, y - 0.05), (x + 0.17 * size, y - 0.05)], sheet.plain((250, 244, 230)))
-            sheet.poly([(x - 0.015, y - 0.26 * size), (x - 0.015, y - 0.05), (x - 0.12 * size, y - 0.05)], sheet.plain((236, 226, 206)))
-            sheet.poly([(x - 0.18 * size, y - 0.03), (x + 0.2 * size, y - 0.03), (x + 0.13 * size, y + 0.06), (x - 0.12 * size, y + 0.06)], hull)
+            sheet.poly(
+                [(x + 0.015, y - 0.32 * size), (x + 0.015, y - 0.05), (x + 0.17 * size, y - 0.05)],
+                sheet.plain((250, 244, 230)),
+            )
+            sheet.poly(
+                [(x - 0.015, y - 0.26 * size), (x - 0.015, y - 0.05), (x - 0.12 * size, y - 0.05)],
+                sheet.plain((236, 226, 206)),
+            )
+            sheet.poly(
+                [
+                    (x - 0.18 * size, y - 0.03),
+                    (x + 0.2 * size, y - 0.03),
+                    (x + 0.13 * size, y + 0.06),
+                    (x - 0.12 * size, y + 0.06),
+                ],
+                hull,
+            )
         sheet.layer()
     sheet.ground(0.78, sheet.ink((168, 124, 86), 1), wave=0)
     for x in np.arange(-0.2, 2.3, 0.17):
@@ -200,12 +259,17 @@ def _desert(sheet: Sheet) -> None:
     if sheet.rng.integers(2):
         for x in _spots(sheet, 2):
             sheet.poly([(x - 0.28, 0.66), (x, 0.36), (x + 0.28, 0.66)], sheet.ink((214, 164, 104), 1))
-            sheet.poly([(x, 0.36), (x + 0.28, 0.66), (x + 0.06, 0.66)], sheet.ink((184, 134, 84), 1), detail=True)
+            sheet.poly(
+                [(x, 0.36), (x + 0.28, 0.66), (x + 0.06, 0.66)], sheet.ink((184, 134, 84), 1), detail=True
+            )
     else:
         for x in _spots(sheet, 3):
             w = float(sheet.rng.uniform(0.14, 0.26))
             y = float(sheet.rng.uniform(0.38, 0.5))
-            sheet.poly([(x - w, 0.68), (x - w * 0.8, y), (x + w * 0.8, y), (x + w, 0.68)], sheet.ink((206, 116, 78), 1))
+            sheet.poly(
+                [(x - w, 0.68), (x - w * 0.8, y), (x + w * 0.8, y), (x + w, 0.68)],
+                sheet.ink((206, 116, 78), 1),
+            )
             sheet.rect(x - w * 0.84, y + 0.06, w * 1.7, 0.03, sheet.ink((232, 150, 104), 1), detail=True)
     sheet.layer()
     sheet.hills(0.68, 0.14, sheet.ink((240, 200, 130)), bumps=4)
@@ -216,8 +280,26 @@ def _desert(sheet: Sheet) -> None:
     for x in _spots(sheet, int(sheet.rng.integers(2, 4))):
         size = float(sheet.rng.uniform(0.7, 1.15))
         sheet.limb((x, 0.86), (x, 0.86 - 0.42 * size), 0.045 * size, 0.04 * size, green)
-        sheet.curve([(x, 0.86 - 0.16 * size), (x + 0.13 * size, 0.86 - 0.17 * size), (x + 0.13 * size, 0.86 - 0.3 * size)], 0.03 * size, 0.028 * size, green)
-        sheet.curve([(x, 0.86 - 0.22 * size), (x - 0.12 * size, 0.86 - 0.23 * size), (x - 0.12 * size, 0.86 - 0.34 * size)], 0.028 * size, 0.026 * size, green)
+        sheet.curve(
+            [
+                (x, 0.86 - 0.16 * size),
+                (x + 0.13 * size, 0.86 - 0.17 * size),
+                (x + 0.13 * size, 0.86 - 0.3 * size),
+            ],
+            0.03 * size,
+            0.028 * size,
+            green,
+        )
+        sheet.curve(
+            [
+                (x, 0.86 - 0.22 * size),
+                (x - 0.12 * size, 0.86 - 0.23 * size),
+                (x - 0.12 * size, 0.86 - 0.34 * size),
+            ],
+            0.028 * size,
+            0.026 * size,
+            green,
+        )
     sheet.layer()
 
 
@@ -230,7 +312,14 @@ def _snowfield(sheet: Sheet) -> None:
     for x in _spots(sheet, int(sheet.rng.integers(4, 8))):
         size = float(sheet.rng.uniform(0.3, 0.5))
         _pine(sheet, x, 0.76, size, sheet.ink((86, 138, 132), 1), sheet.plain((110, 84, 66)))
-        sheet.poly([(x - 0.07 * size, 0.76 - 0.9 * size), (x + 0.07 * size, 0.76 - 0.9 * size), (x, 0.76 - 1.03 * size)], sheet.plain((250, 252, 255)))
+        sheet.poly(
+            [
+                (x - 0.07 * size, 0.76 - 0.9 * size),
+                (x + 0.07 * size, 0.76 - 0.9 * size),
+                (x, 0.76 - 1.03 * size),
+            ],
+            sheet.plain((250, 252, 255)),
+        )
     sheet.layer()
     sheet.ground(0.76, sheet.ink((240, 246, 252)), wave=0.03)
     sheet.layer(0.14)
@@ -248,11 +337,21 @@ def _snowfield(sheet: Sheet) -> None:
 def _market(sheet: Sheet) -> None:
     sheet.sky()
     for x in _spots(sheet, 5):
-        _house(sheet, x - 0.24, 0.7, 0.46, float(sheet.rng.uniform(0.25, 0.42)), sheet.ink((222, 196, 164)), sheet.ink((170, 110, 90)))
+        _house(
+            sheet,
+            x - 0.24,
+            0.7,
+            0.46,
+            float(sheet.rng.uniform(0.25, 0.42)),
+            sheet.ink((222, 196, 164)),
+            sheet.ink((170, 110, 90)),
+        )
     sheet.layer()
     sheet.ground(0.74, sheet.ink((206, 180, 146)))
     for x in _spots(sheet, 14):
-        sheet.oval(x, float(sheet.rng.uniform(0.86, 0.98)), 0.06, 0.014, sheet.ink((190, 162, 130)), detail=True)
+        sheet.oval(
+            x, float(sheet.rng.uniform(0.86, 0.98)), 0.06, 0.014, sheet.ink((190, 162, 130)), detail=True
+        )
     sheet.layer()
     stripes = ((214, 72, 62), (60, 140, 150), (232, 160, 50), (110, 90, 170))
     first = int(sheet.rng.integers(4))
@@ -269,7 +368,10 @@ def _market(sheet: Sheet) -> None:
             left = x - 0.32 + strip * 0.64 / 6
             paint = sheet.ink(cloth, 1) if strip % 2 else sheet.plain((250, 242, 224))
             top = x - 0.26 + strip * 0.52 / 6
-            sheet.poly([(top, y - 0.06), (top + 0.52 / 6, y - 0.06), (left + 0.64 / 6, y + 0.07), (left, y + 0.07)], paint)
+            sheet.poly(
+                [(top, y - 0.06), (top + 0.52 / 6, y - 0.06), (left + 0.64 / 6, y + 0.07), (left, y + 0.07)],
+                paint,
+            )
             sheet.disc(left + 0.32 / 6, y + 0.07, 0.32 / 6, paint)
     sheet.layer()
 
@@ -278,7 +380,9 @@ def _train_station(sheet: Sheet) -> None:
     sheet.sky()
     sheet.rect(-0.3, 0.12, 2.6, 0.07, sheet.ink((96, 108, 120)))
     for x in np.arange(-0.2, 2.3, 0.16):
-        sheet.poly([(float(x), 0.19), (float(x) + 0.16, 0.19), (float(x) + 0.08, 0.24)], sheet.ink((128, 142, 150)))
+        sheet.poly(
+            [(float(x), 0.19), (float(x) + 0.16, 0.19), (float(x) + 0.08, 0.24)], sheet.ink((128, 142, 150))
+        )
     sheet.layer()
     body = sheet.ink(((176, 58, 56), (54, 110, 96), (58, 84, 140))[int(sheet.rng.integers(3))], 1)
     start = float(sheet.rng.uniform(-0.6, 0.5))
@@ -317,7 +421,14 @@ def _rooftop(sheet: Sheet) -> None:
             for row in range(int(h / 0.1)):
                 for column in range(2):
                     if sheet.rng.uniform() < 0.6:
-                        sheet.rect(x - w * 0.3 + column * w * 0.36, base - h + 0.03 + 0.1 * row, w * 0.2, 0.05, pane, detail=True)
+                        sheet.rect(
+                            x - w * 0.3 + column * w * 0.36,
+                            base - h + 0.03 + 0.1 * row,
+                            w * 0.2,
+                            0.05,
+                            pane,
+                            detail=True,
+                        )
         sheet.layer()
     sheet.ground(0.76, sheet.ink((196, 104, 84), 1), wave=0)
     for row in range(4):

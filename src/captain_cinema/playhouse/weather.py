@@ -76,4 +76,6 @@ def _fog(image: np.ndarray, state: FrameState) -> None:
     drift = 0.5 + 0.4 * np.sin(0.25 * state.seconds)
     shift = np.array([[1, 0, -drift * height], [0, 1, 0]])
     alpha = cv2.warpAffine(_bank(height), shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    blend(image, alpha, figure_tint((222, 226, 228), state.hour) if state.hour != "night" else (104, 112, 136))
+    blend(
+        image, alpha, figure_tint((222, 226, 228), state.hour) if state.hour != "night" else (104, 112, 136)
+    )
