@@ -42,7 +42,7 @@ HOUR_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "morning": (("in the morning", "in the early morning"), ("at dawn", "at sunrise", "at daybreak")),
     "day": (("by day", "during the day"), ("at noon", "in the afternoon", "in daylight")),
     "sunset": (("at sunset",), ("at dusk", "in the evening", "at twilight")),
-    "night": (("at night", "by night"), ("at midnight", "under the moon", "after dark")),
+    "night": (("at night", "by night"), ("at midnight", "under the moon", "late at night")),
 }
 HOUR_ADJECTIVES = {
     "morning": ("morning", "early morning"),
@@ -91,8 +91,10 @@ CAMERA_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 PROP_POSTURES = ("stands", "lies", "is")
 
-_LOOK = "\0{}\0"
-_LOOK_MARK = re.compile("\0([^\0]*)\0")
+_LOOK, _VIEW = "\0{}\0", "\1{}\1"
+"""Marks around what some versions of a caption leave out."""
+_SENTENCE_START = re.compile(r"(?:^|(?<=[.] ))[a-z]")
+_LOOK_MARK, _VIEW_MARK = re.compile("\0([^\0]*)\0"), re.compile("\1([^\1]*)\1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +114,14 @@ class Telling:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """A shot's caption, with the looks it introduces and without."""
+    """A shot's caption in three versions."""
 
     caption: str
+    """With the looks of those who appear for the first time."""
     bare: str
+    """The same without looks."""
+    plain: str
+    """Without looks, framing and camera: what a script says of a shot whose fields hold these."""
 
 
 def say(words: tuple[tuple[str, ...], tuple[str, ...]], rng: np.random.Generator) -> str:
@@ -143,16 +149,18 @@ def shot_caption(state: FrameState, telling: Telling, rng: np.random.Generator) 
         f"{_a(prop.prop)} {pick(rng, PROP_POSTURES)} {say(PLACEMENT_WORDS[placement], rng)}"
         for prop, placement in zip(state.props, telling.prop_placements, strict=True)
     ]
-    first = [words for words in views if rng.random() < 0.3][:1]
-    last = [words for words in views if words not in first]
     told = "; ".join(clauses) if rng.random() < 0.6 else ". ".join(clauses)
-    sentences = [*first, *_opening(where, told, rng), *things, ", ".join(last)]
+    sentences = [_sentence(text) for text in (*_opening(where, told, rng), *things)]
+    if views and rng.random() < 0.4:
+        sentences.insert(0, _VIEW.format(_sentence(views.pop(0))))
+    if views:
+        sentences.append(_VIEW.format(_sentence(", ".join(views))))
     prologue = "".join(
         _LOOK.format(f"<{name}> is {look}. ")
         for name, look in telling.looks.items()
         if not any(f", {look}," in clause or f" ({look})" in clause for clause in clauses)
     )
-    return _finish(prologue + " ".join(_sentence(text) for text in sentences if text))
+    return _finish(prologue + " ".join(sentences))
 
 
 def _opening(where: str, told: str, rng: np.random.Generator) -> list[str]:
@@ -173,14 +181,17 @@ def _opening(where: str, told: str, rng: np.random.Generator) -> list[str]:
 
 
 def _finish(template: str) -> Said:
-    def tidy(text: str) -> str:
-        text = " ".join(text.split())
-        return re.sub(r"(^|[.] )([a-z])", lambda match: match[1] + match[2].upper(), text)
-
+    bare = _LOOK_MARK.sub("", template)
     return Said(
-        caption=tidy(_LOOK_MARK.sub(lambda match: f"{match[1]} ", template)),
-        bare=tidy(_LOOK_MARK.sub("", template)),
+        caption=_tidy(_VIEW_MARK.sub(r"\1", _LOOK_MARK.sub(r"\1", template))),
+        bare=_tidy(_VIEW_MARK.sub(r"\1", bare)),
+        plain=_tidy(_VIEW_MARK.sub("", bare)),
     )
+
+
+def _tidy(text: str) -> str:
+    text = " ".join(text.split())
+    return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
 
 
 def _sentence(text: str) -> str:

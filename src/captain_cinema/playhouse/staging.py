@@ -30,6 +30,9 @@ PLACED: dict[int, dict[tuple[str, ...], float]] = {
 X = {"left": 0.45, "centre": 1.0, "right": 1.55}
 SPREAD_X = {"left": 0.36, "centre": 1.0, "right": 1.64}
 """Three need more room."""
+TRAVEL_X = SPREAD_X
+HEAD_START = 0.12
+"""Travellers need the whole stage: they begin at its edges or, in the centre, a little on their way already."""
 JITTER = 0.06
 
 HELD_SHARE = 0.38
@@ -119,10 +122,10 @@ def _pose(
     rng: np.random.Generator, character: Character, action: str, placement: str, placements: tuple[str, ...]
 ) -> Pose:
     x = (SPREAD_X if len(placements) == 3 else X)[placement] + JITTER * (2 * rng.random() - 1)
-    if action.startswith("run "):  # from the very edge of the stage
-        x = SPREAD_X[placement] + JITTER * (rng.random() - 0.5)
     if action in TRAVELLING:
         facing = 1 if action.endswith("right") else -1
+        x = TRAVEL_X[placement] + JITTER * (rng.random() - 0.5)
+        x += HEAD_START * facing if placement == "centre" else 0.0
     elif placement == "centre":
         facing = 1 if rng.random() < 0.5 else -1
     else:

@@ -64,6 +64,8 @@ class PlayhouseShot:
     """Indices of the earlier shots that show one of its characters, or its place."""
     bare_caption: str
     """The caption without any look."""
+    plain_caption: str
+    """Nor with framing and camera, which have fields of their own in a script."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +275,7 @@ def _tell(
                 introduces=tuple(member.name for member in new),
                 matters=matters,
                 bare_caption=said.bare,
+                plain_caption=said.plain,
             )
         )
     return tuple(shots)
