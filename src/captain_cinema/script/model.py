@@ -6,10 +6,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 FRAMINGS = ("wide", "medium", "close-up")
 CAMERAS = ("static", "pan left", "pan right", "push in")

@@ -1,0 +1,99 @@
+"""Words that the writer knows: what is no name, what only a person does, what asks for a framing."""
+
+from __future__ import annotations
+
+_NOT_NAMES = """
+    a an the this that these those some any each every both all no none one two three four five six seven
+    eight nine ten first second third last another other others such many much more most few several half
+    i me my mine we us our ours you your yours he him his she her hers it its they them their theirs who
+    whom whose which what somebody someone anybody anyone everybody everyone nobody something anything
+    everything nothing and or but nor so yet if then than as while when whenever where wherever because
+    since though although unless until before after once of in on at by for from with without to into onto
+    upon about through during across against along among around behind below beneath beside between beyond
+    down inside near off out outside over past under up toward towards within above despite except like
+    per via plus am is are was were be been being do does did has have had will would shall should can
+    could may might must let lets here there now today tonight tomorrow yesterday later soon suddenly
+    slowly quickly finally meanwhile again always never often sometimes still just only also too even very
+    quite rather almost perhaps maybe indeed instead however therefore thus together alone away back home
+    far nearby everywhere somewhere anywhere nowhere next eventually gradually gently softly quietly
+    silently carefully happily sadly gladly proudly gracefully yes ok okay oh ah hey hello hi hurrah
+    hooray wow goodbye bye please thanks thank sorry well why how not don't doesn't didn't isn't wasn't
+    won't can't couldn't monday tuesday wednesday thursday friday saturday sunday january february march
+    april may june july august september october november december spring summer autumn fall winter
+    christmas easter halloween ramadan diwali morning noon midday afternoon evening night midnight dawn
+    dusk sunrise sunset day days week month year years north south east west northern southern eastern
+    western english french german spanish italian russian chinese japanese korean indian african american
+    european british scottish irish welsh dutch greek turkish arabic hebrew latin polish swedish danish
+    norwegian finnish earth moon sun mars venus jupiter saturn god lord heaven hell internet rain snow
+    wind fog mist thunder lightning sunlight moonlight starlight daylight light darkness dark shadow
+    shadows silence music laughter smoke fire water ice dust sand sky clouds stars waves leaves trees
+    flowers birds children people everybody folk friends strangers animals men women boys girls crowds
+    guests villagers time life love death hope fear joy peace war winter's luck magic nature history
+    dinner breakfast lunch supper fade cut dissolve close wide medium shot scene act chapter part page
+    title end beginning interior exterior camera pan zoom angle view insert montage flashback credits
+    style cast characters int ext est pov spring's someone's everyone's somebody's everybody's mr mrs ms
+    dr sir madam mister captain doctor professor king queen prince princess aunt uncle boy girl man woman
+    lady
+"""
+NOT_NAMES = frozenset(_NOT_NAMES.split())
+"""Capitalised words that are no name by themselves (a title before a name joins it)."""
+
+_TITLES = """
+    mr mrs ms miss dr doctor prof professor sir lady lord captain king queen prince princess aunt uncle
+    old little grandma grandpa granny grandmother grandfather saint brother sister father mother detective
+    inspector
+"""
+TITLES = frozenset(_TITLES.split())
+
+_PLACE_WORDS = """
+    in at to from near into toward towards through across around of via reach reaches
+"""
+PLACE_WORDS = frozenset(_PLACE_WORDS.split())
+"""Before a name they say that it may be a place."""
+
+_DETERMINERS = """
+    the a an this that these those my your his her its our their every each no some any der die das den
+    dem des ein eine einen einem einer eines kein keine im am zum zur vom beim ins ans seine seinen seinem
+    seiner ihr ihre ihren ihrem ihrer mein meine dein deine unser unsere diese dieser dieses diesen le la
+    les l' un une des du au aux ce cet cette ces son sa ses mon ma mes leur leurs el los las lo al del una
+    unos unas su sus mi mis il gli i dei della dello nel nella sul sulla o os as um uma do da dos das no
+    na nos nas de het een
+"""
+DETERMINERS = frozenset(_DETERMINERS.split())
+
+_GERMAN = """
+    der die das und ist nicht ein eine den dem mit auf zu im am sie er von für
+"""
+GERMAN = frozenset(_GERMAN.split())
+
+_PERSON_VERBS = """
+    walks walked runs ran waves waved jumps jumped sits sat dances danced bows bowed nods nodded claps
+    clapped looks looked stands stood sleeps slept wakes woke says said asks asked tells told answers
+    answered replies replied shouts shouted whispers whispered cries cried laughs laughed smiles smiled
+    sings sang speaks spoke talks talked calls called reads read writes wrote eats ate drinks drank cooks
+    cooked opens opened closes closed holds held carries carried takes took gives gave finds found sees
+    saw hears heard watches watched follows followed meets met hugs hugged kisses kissed helps helped
+    thinks thought knows knew remembers remembered wants wanted loves loved hates hated goes went comes
+    came leaves left arrives arrived enters entered returns returned climbs climbed swims swam flies flew
+    rides rode drives drove throws threw catches caught picks picked puts put wears wore hides hid seeks
+    searches searched waits waited stops stopped turns turned points pointed stares stared yawns yawned
+    lies lay kneels knelt steps stepped hurries hurried rushes rushed wanders wandered strolls strolled
+    marches marched skips skipped hops hopped crawls crawled tiptoes sneaks sneaked plays played works
+    worked lives lived dreams dreamed dreamt wonders wondered feels felt blinks blinked winks winked
+    shrugs shrugged sighs sighed grins grinned frowns frowned weeps wept sobs sobbed trembles trembled
+    shivers shivered gasps gasped screams screamed yells yelled lifts lifted raises raised drops dropped
+    pulls pulled pushes pushed knocks knocked peeks peeked peers peered gazes gazed greets greeted thanks
+    thanked joins joined leads led shows showed brings brought buys bought sells sold builds built draws
+    drew paints painted fights fought wins won tries tried begins began starts started decides decided
+    learns learned falls fell gets got keeps kept makes made leans leaned rests rested lights lit chases
+    chased escapes escaped explores explored discovers discovered appears appeared disappears disappeared
+    is was has had does did can could will would must doesn't isn't wasn't walk run wave jump sit dance
+    bow nod clap look stand sleep say ask shout laugh smile sing talk meet hug go come
+"""
+PERSON_VERBS = frozenset(_PERSON_VERBS.split())
+"""Verb forms; after a capitalised word without an article they make a person of it."""
+
+_CALLED = """
+    named called is-named name
+"""
+CALLED = frozenset(_CALLED.split())
