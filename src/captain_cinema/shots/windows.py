@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import UInt8
 
+from captain_cinema.shots.abilities import check_request
 from captain_cinema.shots.conditioning import slots_for
 from captain_cinema.shots.generator import Progress, ShotGenerator, part_of
 from captain_cinema.shots.request import ShotRequest, frame_count
@@ -97,10 +98,22 @@ def generate_film(
         AbilityError: a request asks for what the backend cannot do.
     """
     abilities = generator.abilities
+    for place, request in enumerate(requests, start=1):
+        # Their context is about to be replaced, so it is not held against the backend.
+        check_request(replace(request, context=()), abilities, number=request.number or place)
     lengths = [slots_for(frame_count(request.seconds, abilities.fps)) for request in requests]
     windows = plan_windows(
         lengths, budget=budget, max_together=abilities.max_shots_together, max_context=abilities.max_context
     )
+    return _film_windows(generator, requests, windows, progress)
+
+
+def _film_windows(
+    generator: ShotGenerator,
+    requests: Sequence[ShotRequest],
+    windows: Sequence[Window],
+    progress: Progress | None,
+) -> Iterator[np.ndarray]:
     steps = generator.settings.steps
     for place, window in enumerate(windows):
         told = part_of(progress, place * steps, len(windows) * steps)
