@@ -1,4 +1,4 @@
-"""The sheet a setting is painted on: layers of cut paper with soft shadows, tints of a place, sky and light."""
+"""The sheet a setting is painted on: layers of cut paper with soft shadows, tints of a place, the sky."""
 
 from __future__ import annotations
 

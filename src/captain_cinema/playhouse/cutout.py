@@ -107,7 +107,7 @@ class Cutout:
         if angle:
             cos, sin = math.cos(angle), math.sin(angle)
             points = points @ np.array([[cos, sin], [-sin, cos]])
-        self.poly(points + (x, y), colour, detail=detail)
+        self.poly(points + np.array((x, y)), colour, detail=detail)
 
     def disc(self, x: float, y: float, r: float, colour: Colour, *, detail: bool = False) -> None:
         """A circle."""

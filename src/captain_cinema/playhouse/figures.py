@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from captain_cinema.playhouse.cutout import Cutout, affine, compose
 from captain_cinema.playhouse.heads import HEAD_Y, back_of_head, draw_head
 from captain_cinema.playhouse.motion import Stance
@@ -122,12 +124,12 @@ def build(look: Look, stance: Stance, holds: str) -> Figure:
     return Figure(body=body, held=held)
 
 
-def _about(y: float, angle: float, stretch: float) -> list:
+def _about(y: float, angle: float, stretch: float) -> np.ndarray:
     """Turn about the point (0, y), and stretch upwards a little (breath)."""
     turn = affine(0, y, angle=angle)
     stretch_matrix = affine(0, -y * stretch)
     stretch_matrix[1, 1] = stretch
-    return compose(turn, stretch_matrix)  # type: ignore[return-value]
+    return compose(turn, stretch_matrix)
 
 
 def _tail(body: Cutout, look: Look, colours: Dress, stance: Stance) -> None:

@@ -1,7 +1,7 @@
 """Colours of the playhouse, and what an hour of the day does to them.
 
-Colours are RGB triples of floats in 0..255. Backgrounds are tinted strongly by the hour, figures lightly, so that a
-character's coat keeps its name at night.
+Colours are RGB triples of floats in 0..255. Backgrounds are tinted strongly by the hour, figures lightly, so
+that a coat keeps the name of its colour at night.
 """
 
 from __future__ import annotations

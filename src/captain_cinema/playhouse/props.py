@@ -139,7 +139,7 @@ GRIP_HEIGHT = {
 
 
 def held_transform(prop: str, hand: tuple[float, float], stance: Stance) -> np.ndarray:
-    """Where a held prop goes: at the hand, upright against the body's lean, swinging a little with the steps."""
+    """Where a held prop goes: at the hand, upright although the body leans, swinging with the steps."""
     swing = 0.25 * (stance.near_arm + 0.18) if prop in ("lantern", "suitcase") else 0.0
-    tilt = {"umbrella": 0.05, "balloon": 0.06, "kite": 0.0}.get(prop, 0.0)
+    tilt = {"umbrella": -0.24, "balloon": -0.2, "kite": -0.1}.get(prop, 0.0)
     return affine(*hand, angle=stance.lean + tilt + max(-0.3, min(0.3, swing)))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from captain_cinema.playhouse.weather import fall
 from captain_cinema.playhouse.world import FrameState
 
 FIGURE_HEIGHT = {"wide": (0.68, 0.68, 0.64), "medium": (1.15, 1.05, 0.9), "close-up": (1.6, 1.3, 1.0)}
-"""Height of a medium figure in frame heights, by framing, for one, two and three or more figures in the frame."""
+"""Height of a medium figure in frame heights, by framing, for one, two and three or more figures."""
 HEAD_TOP = {"wide": 0.26, "medium": 0.2, "close-up": 0.22}
 """Where the top of a medium figure's head is."""
 STATURE = {
@@ -98,7 +99,7 @@ def figure_mask(state: FrameState, index: int, *, height: int = 128) -> np.ndarr
 
 
 def figure_box(state: FrameState, index: int, *, height: int = 128) -> tuple[int, int, int, int] | None:
-    """The smallest box around `figure_mask`: x0, y0, x1, y1 in pixels, ends exclusive; None if nothing shows."""
+    """The box around `figure_mask`: x0, y0, x1, y1 in pixels, ends exclusive; None if nothing shows."""
     mask = figure_mask(state, index, height=height)
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(columns):
@@ -151,7 +152,7 @@ def _spots(state: FrameState) -> list[Spot]:
     gap = 0.46 * tall
     for _ in range(4):
         order = sorted(range(len(centres)), key=lambda i: (centres[i], i))
-        for left, right in zip(order, order[1:], strict=False):
+        for left, right in pairwise(order):
             lack = gap - (centres[right] - centres[left])
             if lack > 0:
                 centres[left] -= lack / 2
@@ -218,7 +219,7 @@ def _stamp(mask: np.ndarray, paper: Cutout, to_pixels: np.ndarray) -> None:
 
 
 def _rim_table() -> np.ndarray:
-    """From a blurred silhouette to the opacity of the paper rim: full close to the edge, none further away."""
+    """From a blurred silhouette to the opacity of the paper rim: full by the edge, none further away."""
     return np.clip((np.arange(256) - 26) * 5.0, 0, 255).astype(np.uint8)
 
 
@@ -226,7 +227,7 @@ _RIM = _rim_table()
 
 
 def _paint(image: np.ndarray, shape: Shape, hour: str) -> None:
-    """A soft shadow, a rim of paper, then the shapes themselves; only the touched part of the frame is blended."""
+    """A soft shadow, a rim of paper, then the shapes; only the touched part of the frame is blended."""
     height, width = image.shape[:2]
     papers = [(paper, paper.fixed_point(shape.to_pixels)) for paper in (shape.body, shape.held)]
     box = _extent([points for _, polygons in papers for points in polygons], height, width)

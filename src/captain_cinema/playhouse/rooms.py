@@ -1,4 +1,4 @@
-"""The indoor settings: kitchen, castle hall, library, cave and bedroom. The hour comes in by windows and lamps."""
+"""The indoor settings: kitchen, castle hall, library, cave, bedroom. Windows and lamps tell the hour."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _castle_hall(sheet: Sheet) -> None:
         sheet.rect(x - 0.15, 0.04, 0.3, 0.025, sheet.plain((140, 100, 60)))
     sheet.layer()
     sheet.ground(0.76, sheet.ink((128, 120, 134)), wave=0)
-    for index, x in enumerate(np.arange(-0.3, 2.3, 0.2)):
+    for x in np.arange(-0.3, 2.3, 0.2):
         slant = (float(x) - 1) * 0.5
         sheet.poly(
             [

@@ -63,7 +63,7 @@ def _snow(image: np.ndarray, state: FrameState) -> None:
 @lru_cache(maxsize=4)
 def _bank(height: int) -> np.ndarray:
     """A bank of fog three frames high wide, thicker below: uint8 [height, 3 * height]."""
-    coarse = np.random.default_rng(11).uniform(0.1, 0.34, (4, 9)).astype(np.float32)
+    coarse = np.random.default_rng(11).uniform(0.05, 0.24, (4, 9)).astype(np.float32)
     coarse *= np.linspace(0.55, 1.25, 4, dtype=np.float32)[:, None]
     bank = cv2.resize(coarse, (3 * height, height), interpolation=cv2.INTER_CUBIC)
     bank = np.clip(np.round(bank * 255), 0, 255).astype(np.uint8)
