@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
-from captain_cinema.playhouse import captions, looks, names, staging, story, world
+from captain_cinema.playhouse import captions, looks, names, render, staging, story, world
 from captain_cinema.playhouse.motion import speed
 
 CLAUSE = re.compile(r"<([^<>]+)>([^<>]*?)(?=<|$)")
@@ -27,6 +28,7 @@ LOOK_WORDS = frozenset(
         "short",
     }
 ) - {"none"}
+LOOK_WORD = re.compile(rf"\b(?:{'|'.join(sorted(LOOK_WORDS, key=len, reverse=True))})\b")
 
 
 @cache
@@ -82,9 +84,9 @@ def test_a_cast_of_any_size_is_introduced_in_any_length(cast: int, shots: int) -
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"shots": 0}, {"cast": 0}, {"cast": 5}, {"split": "test"}])
-def test_impossible_films_are_refused(wrong: dict) -> None:
+def test_impossible_films_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
-        story.film(**({"seed": 1} | wrong))
+        story.film(**{"seed": 1, **wrong})
 
 
 def test_company_is_mostly_one_often_two() -> None:
@@ -152,16 +154,16 @@ def test_the_look_is_told_at_the_first_appearance_only() -> None:
             for name in shot.introduces:
                 assert looks.look_words(of[name]) <= told(shot.caption, name)
             for name in set(shot.names) - set(shot.introduces):
-                assert not told(shot.caption, name) & (LOOK_WORDS - {"bow"})
+                assert not told(shot.caption, name)
             assert (shot.caption == shot.bare_caption) == (not shot.introduces)
             for name in shot.names:
-                assert not told(shot.bare_caption, name) & (LOOK_WORDS - {"bow"})
+                assert not told(shot.bare_caption, name)
 
 
 def told(caption: str, name: str) -> frozenset[str]:
     """Look words, also of several words, in the clauses that follow a name."""
     text = " ".join(words for tag, words in CLAUSE.findall(caption) if tag == name)
-    return frozenset(word for word in LOOK_WORDS if re.search(rf"\b{re.escape(word)}\b", sentence_of(text)))
+    return frozenset(LOOK_WORD.findall(sentence_of(text)))
 
 
 def sentence_of(text: str) -> str:
@@ -274,6 +276,17 @@ def test_travellers_stay_on_the_stage_and_apart() -> None:
     assert seen > 150
 
 
+def test_the_drawn_keyframe_has_them_where_the_caption_says() -> None:
+    low = {"left": 0.0, "centre": 0.25, "right": 0.55}
+    high = {"left": 0.45, "centre": 0.75, "right": 1.0}
+    for shot in all_shots()[:150]:
+        for index, pose in enumerate(shot.state.poses):
+            place = staging._placement(pose.x)
+            box = render.figure_box(shot.state, index, height=32)
+            assert box is not None
+            assert low[place] <= (box[0] + box[2]) / 2 / 64 <= high[place], (box, shot.caption)
+
+
 def test_three_stand_left_centre_right() -> None:
     for shot in all_shots():
         if len(shot.names) == 3:
@@ -297,12 +310,11 @@ def test_film_caption_and_title_name_the_cast_but_not_the_looks() -> None:
 
 
 def test_a_film_takes_about_a_millisecond() -> None:
-    best = min(timed(seed) for seed in range(10))
-    assert best < 0.01  # several times what it takes on an idle machine
+    assert min(timed(seed) for seed in range(10)) < 0.006  # several times what it takes on an idle machine
 
 
 def timed(seed: int) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     for step in range(5):
         story.film(1000 * seed + step)
-    return (time.perf_counter() - started) / 5
+    return (time.process_time() - started) / 5

@@ -181,16 +181,16 @@ def _opening(where: str, told: str, rng: np.random.Generator) -> list[str]:
 
 
 def _finish(template: str) -> Said:
+    template = template.strip()
     bare = _LOOK_MARK.sub("", template)
     return Said(
-        caption=_tidy(_VIEW_MARK.sub(r"\1", _LOOK_MARK.sub(r"\1", template))),
-        bare=_tidy(_VIEW_MARK.sub(r"\1", bare)),
-        plain=_tidy(_VIEW_MARK.sub("", bare)),
+        caption=_tidy(template.replace("\0", "").replace("\1", "")),
+        bare=_tidy(bare.replace("\1", "")),
+        plain=_tidy(_VIEW_MARK.sub("", bare).strip()),
     )
 
 
 def _tidy(text: str) -> str:
-    text = " ".join(text.split())
     return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
 
 

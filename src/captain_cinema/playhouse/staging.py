@@ -32,7 +32,7 @@ SPREAD_X = {"left": 0.36, "centre": 1.0, "right": 1.64}
 """Three need more room."""
 TRAVEL_X = SPREAD_X
 HEAD_START = 0.12
-"""Travellers need the whole stage: they begin at its edges or, in the centre, a little on their way already."""
+"""Travellers need the whole stage: they begin at its edges or, in the centre, a little on their way."""
 JITTER = 0.06
 
 HELD_SHARE = 0.38
@@ -75,7 +75,7 @@ def stage(
     """
     count = len(characters)
     framing = weighted(rng, INTRODUCTION if introduces and count < 3 else FRAMING_SHARES[count])
-    placements = weighted(rng, PLACED[count])
+    placements = ("left", "right") if count == 2 and framing != "wide" else weighted(rng, PLACED[count])
     actions = _actions(rng, placements, framing, seconds)
     travels = any(action in TRAVELLING for action in actions)
     poses = tuple(
