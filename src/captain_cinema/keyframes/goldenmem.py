@@ -1,7 +1,7 @@
 """GoldenMem: older frames are held at golden-ratio smaller scales, at a bounded cost (paper, section 3.2).
 
-Scales are counted in token rows. A frame twice as wide as high with s rows has 2 s^2 tokens, so each scale costs
-about 1/phi^2 of the one before and a memory of any depth less than phi times one frame.
+Scales are counted in token rows. A frame twice as wide as high with s rows has 2 s^2 tokens, so each scale
+costs about 1/phi^2 of the one before and a memory of any depth less than phi times one frame.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def golden_rows(rows: int, depth: int) -> tuple[int, ...]:
 class Memory:
     """The shape of a memory: "groups x images" of table 3.
 
-    `groups` scales below the full size serve `images` frames each. The full size serves `images` frames too, of which
-    the frame to be drawn is one: table 3 counts 16 pairs as 3x4, and 1 image a scale is the paper's formula.
+    `groups` scales below the full size serve `images` frames each. The full size serves `images` frames too,
+    of which the frame to be drawn is one: table 3 counts 16 pairs as 3x4, and 1 image a scale is the paper's
+    formula.
     """
 
     groups: int
@@ -78,7 +79,8 @@ def assign_scales(num_context: int, memory: Memory | None, rows: int) -> list[in
         return [rows] * num_context
     if num_context > memory.context_frames:
         raise ValueError(
-            f"a {memory.groups}x{memory.images} memory holds {memory.context_frames} frames, not {num_context}"
+            f"a {memory.groups}x{memory.images} memory holds {memory.context_frames} frames,"
+            f" not {num_context}"
         )
     scales = golden_rows(rows, memory.groups)
     return [scales[(rank + 1) // memory.images] for rank in range(num_context)]

@@ -1,8 +1,8 @@
 """The paper's hybrid attention mask, written out (section 3.2, figure 3b).
 
-The transformer never builds these masks: local blocks fold the pairs into the batch, global blocks run one sequence
-of all pairs (`backbone.mmdit`). Here they stand as the paper has them, to read, to draw, and to be what the folded
-computation is tested and timed against.
+The transformer never builds these masks: local blocks fold the pairs into the batch, global blocks run one
+sequence of all pairs (`backbone.mmdit`). Here they stand as the paper has them, to read, to draw, and to be
+what the folded computation is tested and timed against.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def local_mask(lengths: Sequence[int]) -> Bool[Tensor, "len len"]:
 
 
 def global_mask(lengths: Sequence[int], *, causal: bool = False) -> Bool[Tensor, "len len"]:
-    """Single-stream blocks, M_global: everything, or with `causal` the token's own pair and the ones before."""
+    """Single-stream blocks, M_global: everything, or with `causal` its own pair and the ones before."""
     pair = pair_of_token(lengths)
     if causal:
         return pair[:, None] >= pair[None, :]

@@ -1,7 +1,7 @@
 """Noise on the context: frames that are given carry a little of it (paper, section 4.2 and figure 10).
 
-A model that has learnt to continue noisy frames does not copy the small faults of those it drew before. The paper
-compares four bands of 1000 noise steps and finds the lightest best.
+A model that has learnt to continue noisy frames does not copy the small faults of those it drew before. The
+paper compares four bands of 1000 noise steps and finds the lightest best.
 """
 
 from __future__ import annotations

@@ -1,0 +1,371 @@
+"""Drawing keyframes: choose, shrink and noise the context, denoise the new frame (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.mmdit import MMDiT
+from captain_cinema.backbone.text import PhraseEncoder, names_in
+from captain_cinema.errors import AbilityError
+from captain_cinema.flow.sampler import euler
+from captain_cinema.flow.schedule import timesteps
+from captain_cinema.keyframes import noisy_context
+from captain_cinema.keyframes.goldenmem import Memory, assign_scales, frame_tokens, shrink
+from captain_cinema.keyframes.noisy_context import Band, add_noise
+from captain_cinema.keyframes.pairs import build_groups, ungroup
+from captain_cinema.keyframes.retrieval import Retriever
+from captain_cinema.keyframes.selection import MODES, Mode, Seen, Selection, Wanted, select_context
+
+__all__ = [
+    "DrawnKeyframe",
+    "HistoryFrame",
+    "KeyframePlanner",
+    "MemoryUse",
+    "SamplingSettings",
+    "build_groups",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, all steps)."""
+
+_WIDE = re.compile(r"\b((wide|long|full|establishing)[- ](shot|view|angle)|far away|afar)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How keyframes are drawn."""
+
+    steps: int = 24
+    guidance: float = 3.0
+    """Classifier-free guidance: 1 is none, and costs half."""
+    shift: float = 3.0
+    """Time shift of the noise levels."""
+    context_frames: int = 7
+    """Earlier frames that a new one sees, at most."""
+    memory: Memory | None = Memory(groups=2, images=4)  # noqa: RUF009 - frozen
+    """Which of them are shrunk (GoldenMem); None holds all at full size."""
+    rank: Literal["age", "relevance"] = "age"
+    """Who is large in memory: the latest frames (the paper), or those that were chosen first."""
+    band: Band = noisy_context.LIGHT
+    """Noise that the context carries."""
+    mode: Literal["continuation", "causal"] = "continuation"
+    """Whether the context is computed anew with the new frame in every step, or once for all steps."""
+    retrieval: Mode = "clip+names"
+    height: int = 128
+    width: int = 256
+    text_tokens: int | None = None
+    """Text tokens of every caption; None is as many as the longest caption at hand has."""
+    embedded_guidance: float | None = None
+    """Guidance strength that a guidance-distilled model reads."""
+
+    def __post_init__(self) -> None:
+        if self.retrieval not in MODES:
+            raise ValueError(f"retrieval must be one of {MODES}, got {self.retrieval!r}")
+        if self.context_frames < 0 or self.steps < 1:
+            raise ValueError(
+                f"{self.context_frames} context frames and {self.steps} steps cannot be drawn with"
+            )
+        if self.memory is not None and self.context_frames > self.memory.context_frames:
+            raise ValueError(
+                f"a {self.memory.groups}x{self.memory.images} memory holds {self.memory.context_frames}"
+                f" frames, fewer than the {self.context_frames} context frames"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryFrame:
+    """A keyframe that exists already."""
+
+    number: int
+    """Its shot, counted from 1."""
+    caption: str
+    frame: UInt8[np.ndarray, "h w 3"]
+    embedding: Float[np.ndarray, " projection"] | None = None
+    """Its picture embedding, as `DrawnKeyframe` gave it; None has it computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryUse:
+    """What a keyframe saw of one earlier frame."""
+
+    number: int
+    """The earlier shot."""
+    rows: int
+    """Token rows at which it was held."""
+    tokens: int
+    """Image tokens that it took."""
+    score: float
+    """How near it is to the caption; see `selection`."""
+    pinned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnKeyframe:
+    """A new keyframe, and what it was conditioned on."""
+
+    frame: UInt8[np.ndarray, "h w 3"]
+    memory: tuple[MemoryUse, ...]
+    """In story order."""
+    embedding: Float[np.ndarray, " projection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """Context frames as tokens, in story order."""
+
+    tokens: list[Float[Tensor, "1 img_len channels"]]
+    rows: list[int]
+    timestep: Float[Tensor, "1 pairs"]
+
+
+class KeyframePlanner:
+    """Draws the keyframes of a film, one after another or all together.
+
+    Args:
+        model: The interleaved transformer.
+        codec: Frames to tokens and back.
+        text: Captions to tokens.
+        retriever: Embeds frames and captions for the choice of the context.
+        settings: How to draw.
+    """
+
+    def __init__(
+        self,
+        model: MMDiT,
+        codec: FrameCodec,
+        text: PhraseEncoder,
+        retriever: Retriever,
+        settings: SamplingSettings | None = None,
+    ) -> None:
+        self.model, self.codec, self.text, self.retriever = model.eval(), codec, text, retriever.eval()
+        self.settings = settings or SamplingSettings()
+        size = codec.token_size
+        self.rows, self.cols = self.settings.height // size, self.settings.width // size
+        if (self.rows * size, self.cols * size) != (self.settings.height, self.settings.width):
+            raise ValueError(f"{self.settings.height}x{self.settings.width} is no multiple of {size} pixels")
+        assign_scales(self.settings.context_frames, self.settings.memory, self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer is."""
+        return next(self.model.parameters()).device
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        caption: str,
+        history: Sequence[HistoryFrame],
+        *,
+        seed: int,
+        pins: Sequence[int] = (),
+        progress: Progress | None = None,
+    ) -> DrawnKeyframe:
+        """Draw the next keyframe.
+
+        The same arguments give the same frame, bit for bit, on the same machine.
+
+        Args:
+            caption: What it shows.
+            history: All keyframes before it, in story order.
+            seed: Of its noise and the context's.
+            pins: Numbers of earlier shots that must be in its memory.
+            progress: Called after every step.
+
+        Raises:
+            AbilityError: A pin is no earlier shot, there are too many pins, or a frame has another size.
+        """
+        chosen = self._select(caption, history, pins)
+        frames = [history[index] for index in chosen.indices]
+        given = self._encode_context(frames, self._scales(chosen), seed)
+        txt = self._encode_text([*(frame.caption for frame in frames), caption])
+        x = torch.randn((1, self.rows * self.cols, self.codec.token_dim), generator=_generator(seed, 0))
+        velocity = self._causal if self.settings.mode == "causal" and frames else self._continue
+        x = euler(velocity(given, txt), x.to(self.device), self._levels(), progress)
+        frame = self.codec.decode(x, rows=self.rows, cols=self.cols)[0].cpu().numpy()
+        memory = tuple(
+            MemoryUse(
+                number=seen.number, rows=rows, tokens=tokens.shape[1], score=score, pinned=seen.number in pins
+            )
+            for seen, rows, tokens, score in zip(frames, given.rows, given.tokens, chosen.scores, strict=True)
+        )
+        return DrawnKeyframe(frame=frame, memory=memory, embedding=self.retriever.embed_frame(frame))
+
+    @torch.inference_mode()
+    def select(
+        self, caption: str, history: Sequence[HistoryFrame], *, pins: Sequence[int] = ()
+    ) -> tuple[MemoryUse, ...]:
+        """The memory that `draw` would give to the next keyframe, in story order; nothing is drawn.
+
+        A keyframe whose memory would be the same need not be drawn again.
+
+        Raises:
+            AbilityError: A pin is no earlier shot, or there are too many pins.
+        """
+        chosen = self._select(caption, history, pins)
+        return tuple(
+            MemoryUse(
+                number=history[index].number,
+                rows=rows,
+                tokens=frame_tokens(rows),
+                score=score,
+                pinned=history[index].number in pins,
+            )
+            for index, rows, score in zip(chosen.indices, self._scales(chosen), chosen.scores, strict=True)
+        )
+
+    @torch.inference_mode()
+    def draw_joint(
+        self, captions: Sequence[str], *, seed: int, progress: Progress | None = None
+    ) -> list[UInt8[np.ndarray, "h w 3"]]:
+        """Draw all keyframes of a film at once, each seeing all others while they are still noise."""
+        if not captions:
+            return []
+        pairs, rows = len(captions), [self.rows] * len(captions)
+        txt = self._with_unconditional(self._encode_text(captions), targets=slice(None))
+        shape = (1, pairs, self.rows * self.cols, self.codec.token_dim)
+        x = torch.randn(shape, generator=_generator(seed, 0)).to(self.device)
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            tokens = list(x.expand(len(txt), -1, -1, -1).unbind(1))
+            level = torch.full((len(txt), pairs), t, device=x.device)
+            groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
+            return self._guided(self.model(groups, guidance=self.settings.embedded_guidance)[0])
+
+        x = euler(velocity, x, self._levels(), progress)
+        frames = self.codec.decode(rearrange(x, "1 n l c -> n l c"), rows=self.rows, cols=self.cols)
+        return list(frames.cpu().numpy())
+
+    def _select(self, caption: str, history: Sequence[HistoryFrame], pins: Sequence[int]) -> Selection:
+        """Choose the context by meaning."""
+        places = {frame.number: index for index, frame in enumerate(history)}
+        for pin in pins:
+            if pin not in places:
+                earlier = f"1 to {len(history)}" if history else "none"
+                raise AbilityError(f"shot {pin} cannot be pinned: the earlier shots are {earlier}")
+        mode, names = self.settings.retrieval, names_in(caption)
+        if mode == "text":
+            vectors = self.text.sentence([caption, *(frame.caption for frame in history)]).cpu().numpy()
+            wanted = Wanted(text=vectors[0], names=names)
+            seen = [
+                Seen(text=v, names=names_in(f.caption)) for v, f in zip(vectors[1:], history, strict=True)
+            ]
+        else:
+            wanted = Wanted(picture=self.retriever.embed_caption(caption), names=names)
+            seen = [self._seen(frame) for frame in history]
+        return select_context(
+            wanted,
+            seen,
+            count=self.settings.context_frames,
+            pins=[places[pin] for pin in pins],
+            mode=mode,
+        )
+
+    def _seen(self, frame: HistoryFrame) -> Seen:
+        known = frame.embedding
+        return Seen(
+            picture=self.retriever.embed_frame(frame.frame) if known is None else known,
+            names=names_in(frame.caption),
+            wide=_WIDE.search(frame.caption) is not None,
+        )
+
+    def _scales(self, chosen: Selection) -> list[int]:
+        """Token rows of the chosen frames, in story order."""
+        by_age = tuple(reversed(chosen.indices))
+        order = by_age if self.settings.rank == "age" else chosen.ranked
+        scale = dict(zip(order, assign_scales(len(order), self.settings.memory, self.rows), strict=True))
+        return [scale[index] for index in chosen.indices]
+
+    def _encode_context(self, frames: Sequence[HistoryFrame], scales: Sequence[int], seed: int) -> _Given:
+        """Shrink, encode and noise the context. A frame's noise depends on its number, not on its company."""
+        tokens, levels = [], []
+        wanted = (self.settings.height, self.settings.width, 3)
+        for frame, rows in zip(frames, scales, strict=True):
+            if frame.frame.shape != wanted:
+                height, width = frame.frame.shape[:2]
+                raise AbilityError(
+                    f"keyframe {frame.number} is {height}x{width} pixels, but this preset draws"
+                    f" {wanted[0]}x{wanted[1]}; resize it"
+                )
+            small = np.ascontiguousarray(shrink(frame.frame, rows, token_size=self.codec.token_size))
+            clean = self.codec.encode(torch.from_numpy(small)[None]).to(self.device)
+            noisy = add_noise(clean, self.settings.band, _generator(seed, frame.number))
+            tokens.append(noisy.x_t)
+            levels.append(noisy.t)
+        timestep = torch.stack(levels, dim=1) if levels else torch.zeros(1, 0, device=self.device)
+        return _Given(tokens=tokens, rows=list(scales), timestep=timestep)
+
+    def _encode_text(self, captions: Sequence[str]) -> Float[Tensor, "1 pairs txt_len txt_dim"]:
+        return self.text.encode(captions, length=self.settings.text_tokens).to(self.device)[None]
+
+    def _levels(self) -> Float[Tensor, " steps"]:
+        return timesteps(self.settings.steps, self.settings.shift)
+
+    def _with_unconditional(self, txt: Tensor, *, targets: slice) -> Float[Tensor, "b pairs txt_len txt_dim"]:
+        """The captions, and with guidance a second row in which the frames to draw have none."""
+        if self.settings.guidance == 1:
+            return txt
+        without = txt.clone()
+        without[:, targets] = 0
+        return torch.cat([txt, without])
+
+    def _guided(self, velocity: Tensor) -> Tensor:
+        """Classifier-free guidance: away from what would be drawn without a caption."""
+        if self.settings.guidance == 1:
+            return velocity
+        conditional, unconditional = velocity.chunk(2)
+        return unconditional + self.settings.guidance * (conditional - unconditional)
+
+    def _continue(self, given: _Given, txt: Tensor) -> Callable[[Tensor, float], Tensor]:
+        """The new frame's velocity with all pairs seeing each other."""
+        txt = self._with_unconditional(txt, targets=slice(-1, None))
+        rows, b = [*given.rows, self.rows], len(txt)
+        context = [frame.expand(b, -1, -1) for frame in given.tokens]
+        levels = given.timestep.expand(b, -1)
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            level = torch.cat([levels, levels.new_full((b, 1), t)], dim=1)
+            tokens = [*context, x.expand(b, -1, -1)]
+            groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
+            drawn = ungroup(self.model(groups, guidance=self.settings.embedded_guidance), rows)
+            return self._guided(drawn[-1])
+
+        return velocity
+
+    def _causal(self, given: _Given, txt: Tensor) -> Callable[[Tensor, float], Tensor]:
+        """The new frame's velocity with the context's keys and values computed once."""
+        full, guidance, pairs = (self.rows, self.cols), self.settings.embedded_guidance, len(given.rows)
+        txt = self._with_unconditional(txt, targets=slice(-1, None))
+        b = len(txt)
+        before = build_groups(
+            [frame.expand(b, -1, -1) for frame in given.tokens],
+            txt[:, :-1],
+            given.timestep.expand(b, -1),
+            given.rows,
+            full=full,
+        )
+        context = self.model.encode_context(before, guidance=guidance)
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            level = torch.full((b, 1), t, device=x.device)
+            target = build_groups(
+                [x.expand(b, -1, -1)], txt[:, -1:], level, [self.rows], index=[pairs], full=full
+            )
+            return self._guided(self.model(target, causal=True, context=context, guidance=guidance)[0][:, 0])
+
+        return velocity
+
+
+def _generator(seed: int, stream: int) -> torch.Generator:
+    """Random numbers for one purpose: stream 0 is the new frame's noise, stream n that of context frame n."""
+    state = np.random.SeedSequence([seed % 2**64, stream]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
