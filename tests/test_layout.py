@@ -20,11 +20,13 @@ TOOLS = {"train", "evaluate"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "progress": set(),
     "script": {"errors"},
     "presets": GROUND,
     "project": GROUND | {"presets"},
     "writer": GROUND,
-    "cut": GROUND | {"project"},
+    "cut": GROUND | {"project", "progress"},
+    "pipeline": GROUND | WORLDS | STAGES | {"presets", "project", "progress", "writer", "cut"},
     "playhouse": GROUND,
     "films": GROUND,
     "flow": GROUND,
@@ -39,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ASSEMBLERS = {"presets"}
 """They put the parts together inside a function; only their module-level imports are held to the table."""
 
-LIGHT = {"errors", "script", "presets", "project", "cli", "writer", "cut"}
+LIGHT = {"errors", "script", "presets", "progress", "project", "pipeline", "cli", "writer", "cut"}
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib"}
 SLOW = HEAVY | {"cv2", "av", "numpy", "pydantic"}
 """What `cinema --help` has no time for."""

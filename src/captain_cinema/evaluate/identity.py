@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from captain_cinema.evaluate.judge import Judgement, judge
+from captain_cinema.evaluate.judge import LineUp, judge, line_up
 from captain_cinema.evaluate.shares import Share, group_by, table
 from captain_cinema.keyframes.planner import HistoryFrame
 from captain_cinema.playhouse import looks, render, story
@@ -225,11 +225,14 @@ def film_verdicts(
         drawn[NO_CONTEXT] = teacher_forced(planner, film, [], wanted)
         drawn[OTHER_FILM] = teacher_forced(planner, film, foreign, wanted)
         drawn[TRUTH] = round_trip(planner.codec, true_frames)
-    return [
-        verdict(condition, film, subject, frames[subject.shot])
-        for condition, frames in drawn.items()
-        for subject in subjects
-    ]
+    verdicts: list[Verdict] = []
+    for subject in subjects:
+        lineup = line_up(film.shots[subject.shot].state, subject.index, subject.candidates, height=height)
+        verdicts += [
+            verdict(condition, film, subject, lineup, frames[subject.shot])
+            for condition, frames in drawn.items()
+        ]
+    return verdicts
 
 
 def find_subjects(film: PlayhouseFilm, *, height: int) -> list[Subject]:
@@ -316,10 +319,12 @@ def noise_seed(film: PlayhouseFilm, number: int) -> int:
     return (film.seed * 1009 + number) % 2**31
 
 
-def verdict(condition: str, film: PlayhouseFilm, subject: Subject, frame: np.ndarray) -> Verdict:
+def verdict(
+    condition: str, film: PlayhouseFilm, subject: Subject, lineup: LineUp, frame: np.ndarray
+) -> Verdict:
     """Judge one figure of one drawn frame."""
     state: FrameState = film.shots[subject.shot].state
-    judgement: Judgement = judge(frame, state, subject.index, subject.candidates)
+    judgement = judge(frame, lineup)
     nearest = judgement.nearest
     chosen = "own" if nearest == 0 else "cast" if nearest <= subject.cast else "stranger"
     return Verdict(
@@ -332,5 +337,5 @@ def verdict(condition: str, film: PlayhouseFilm, subject: Subject, frame: np.nda
         figures=len(state.poses),
         framing=state.framing,
         unseen=subject.unseen,
-        margin=min(judgement.distances[1:]) - judgement.distances[0],
+        margin=judgement.margin,
     )

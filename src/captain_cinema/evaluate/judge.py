@@ -23,6 +23,15 @@ SHIFT_Y = 6
 """How far, in pixels of a frame 128 high, a figure may be from where the truth has it."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LineUp:
+    """What a drawn figure is compared with: the same frame, once for each candidate look."""
+
+    pictures: tuple[Float[np.ndarray, "rows cols 3"], ...]
+    where: Bool[np.ndarray, "rows cols"]
+    """Pixels that any of the candidates covers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """The distances of a drawn figure to each candidate look, mean CIELAB difference a pixel."""
@@ -32,35 +41,35 @@ class Judgement:
     @property
     def nearest(self) -> int:
         """The candidate that agrees best; of equals the last, so that a tie never favours the first."""
-        reversed_nearest = int(np.argmin(self.distances[::-1]))
-        return len(self.distances) - 1 - reversed_nearest
+        return len(self.distances) - 1 - int(np.argmin(self.distances[::-1]))
+
+    @property
+    def margin(self) -> float:
+        """How much nearer the first candidate is than the best of the others; negative if it is not."""
+        return min(self.distances[1:]) - self.distances[0]
 
 
-def judge(
-    drawn: UInt8[np.ndarray, "h w 3"], state: FrameState, index: int, candidates: Sequence[Look]
-) -> Judgement:
-    """Compare the figure of `state.poses[index]` in a drawn frame with each candidate look.
-
-    Args:
-        drawn: the frame to judge.
-        state: the truth about it.
-        index: which of the poses is judged.
-        candidates: looks to choose from.
+def line_up(state: FrameState, index: int, candidates: Sequence[Look], *, height: int = 128) -> LineUp:
+    """Draw the true frame with each candidate look in the place of `state.poses[index]`'s.
 
     Raises:
         ValueError: fewer than two candidates, or none of them would be seen in the frame.
     """
     if len(candidates) < 2:
         raise ValueError(f"a choice needs at least 2 candidates, got {len(candidates)}")
-    height = drawn.shape[0]
     states = [with_look(state, index, look) for look in candidates]
     masks = [render.figure_mask(candidate, index, height=height) for candidate in states]
     where = working_mask(np.logical_or.reduce(masks))
     if not where.any():
         raise ValueError("the figure to judge is not in the frame")
+    pictures = tuple(working_lab(render.draw(candidate, height=height)) for candidate in states)
+    return LineUp(pictures=pictures, where=where)
+
+
+def judge(drawn: UInt8[np.ndarray, "h w 3"], lineup: LineUp) -> Judgement:
+    """Compare a drawn figure with each candidate of a line-up."""
     picture = working_lab(drawn)
-    truths = [working_lab(render.draw(candidate, height=height)) for candidate in states]
-    return Judgement(distances=tuple(best_fit(picture, truth, where) for truth in truths))
+    return Judgement(distances=tuple(best_fit(picture, true, lineup.where) for true in lineup.pictures))
 
 
 def with_look(state: FrameState, index: int, look: Look) -> FrameState:
@@ -72,14 +81,14 @@ def with_look(state: FrameState, index: int, look: Look) -> FrameState:
 
 def best_fit(
     picture: Float[np.ndarray, "rows cols 3"],
-    truth: Float[np.ndarray, "rows cols 3"],
+    true: Float[np.ndarray, "rows cols 3"],
     where: Bool[np.ndarray, "rows cols"],
 ) -> float:
-    """The least mean difference of the two over `where`, over all allowed shifts of the truth."""
+    """The least mean difference of the two over `where`, over all allowed shifts of the true one."""
     reach_x = round(SHIFT_X * WORKING_HEIGHT / 128)
     reach_y = round(SHIFT_Y * WORKING_HEIGHT / 128)
     rows, cols = np.nonzero(where)
-    colours = truth[rows, cols]
+    colours = true[rows, cols]
     padded = np.pad(picture, ((reach_y, reach_y), (reach_x, reach_x), (0, 0)), mode="edge")
     best = np.inf
     for down in range(2 * reach_y + 1):
