@@ -19,6 +19,10 @@ MAX_CAPTION = 4_000
 MAX_NAME = 100
 
 _TAG = re.compile(r"<([^<>\n]{1,100})>")
+_SLUG = re.compile(r"(?i)^(?:int\.?/ext|ext\.?/int|i/e|int|ext|est)[. ]\s*(.*)$")
+_NUMBERED = re.compile(
+    r"(?i)^(?:scene|chapter|act|part)\s+(?:\d+|[ivxlc]+|one|two|three|four|five)\b[\s:.,–—-]*"
+)
 _SPACES = re.compile(r"\s+")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -93,12 +97,11 @@ def shot_prompt(script: Script, number: int) -> str:
             continue
         if not any(key in _keys_in(earlier.caption) for earlier in script.shots[: number - 1]):
             looks.append(f"<{member.name}> is {member.description.rstrip(' .')}.")
-    parts = [_heading_words(shot.scene), *looks, shot.caption.strip()]
     view = [
         f"{shot.framing} shot" if shot.framing in ("wide", "medium") else shot.framing,
         _camera_words(shot),
     ]
-    parts.append(", ".join(words for words in view if words))
+    parts = [*looks, _heading_words(shot.scene), shot.caption.strip(), ", ".join(filter(None, view))]
     return " ".join(_sentence(part) for part in parts if part)
 
 
@@ -109,13 +112,16 @@ def _camera_words(shot: Shot) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text if unicodedata.category(text[-1]).startswith("P") or text[-1] == ">" else text + "."
+    ended = unicodedata.category(text[-1]).startswith("P")
+    return text[0].upper() + text[1:] + ("" if ended else ".")
 
 
 def _heading_words(scene: str) -> str:
-    """A screenplay's "INT. LIBRARY - NIGHT" as words a text encoder knows: "library, night"."""
-    slug = re.match(r"(?i)^(?:int\.?/ext\.?|i/e\.?|int\.?|ext\.?|est\.?)\s+(.*)$", scene)
-    return slug[1].lower().replace(" - ", ", ") if slug else scene
+    """Where and when, of a heading: "library, night" of "INT. LIBRARY - NIGHT", nothing of "Chapter 2"."""
+    slug = _SLUG.match(scene)
+    if slug:
+        return re.sub(r"\s+[-–—]+\s+", ", ", slug[1]).lower()
+    return _NUMBERED.sub("", scene)
 
 
 def check_name(name: str) -> str | None:
