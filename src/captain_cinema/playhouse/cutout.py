@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import cv2
@@ -147,7 +148,8 @@ class Cutout:
         # OpenCV's pixel centres lie on whole numbers: half a pixel keeps sizes in step at every resolution.
         pixels = points @ transform[:, :2].T + (transform[:, 2] - 0.5)
         fixed = np.round(pixels * (1 << SHIFT)).astype(np.int32)
-        return np.split(fixed, np.cumsum(sizes)[:-1])
+        ends = list(accumulate(sizes))
+        return [fixed[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def fill(image: np.ndarray, points: np.ndarray, colour: Any) -> None:

@@ -12,7 +12,7 @@ TURN = 2 * math.pi
 
 @dataclass(frozen=True, kw_only=True)
 class Stance:
-    """Joint angles in radians (0 hangs down, positive swings to where the figure faces); lengths in its heights.
+    """Joint angles in radians (0 hangs down, positive swings where the figure faces), lengths in its heights.
 
     `near` is the arm (leg) on the viewer's side, `lead` the one on the side the figure faces.
     """

@@ -19,7 +19,7 @@ from captain_cinema.playhouse.palette import PAPER, figure_tint
 from captain_cinema.playhouse.props import GRIP_HEIGHT, HELD
 from captain_cinema.playhouse.settings import backdrop
 from captain_cinema.playhouse.weather import fall
-from captain_cinema.playhouse.world import FrameState
+from captain_cinema.playhouse.world import INDOORS, FrameState
 
 FIGURE_HEIGHT = {"wide": (0.68, 0.68, 0.64), "medium": (1.15, 1.05, 0.9), "close-up": (1.6, 1.3, 1.0)}
 """Height of a medium figure in frame heights, by framing, for one, two and three or more figures."""
@@ -115,7 +115,8 @@ def _camera(state: FrameState) -> tuple[float, float]:
 
 
 def _background(state: FrameState, height: int) -> np.ndarray:
-    sheet = backdrop(state.place, state.hour, state.weather, height)
+    weather = "clear" if state.place.setting in INDOORS else state.weather
+    sheet = backdrop(state.place, state.hour, weather, height)
     travel, push = _camera(state)
     zoom, look_y = ZOOM[state.framing]
     # In the closer framings the camera turns a little towards the cast, so the place is seen from many sides.

@@ -9,13 +9,15 @@ import numpy as np
 
 from captain_cinema.playhouse.cutout import SHIFT, blend
 from captain_cinema.playhouse.palette import figure_tint
-from captain_cinema.playhouse.world import FrameState
+from captain_cinema.playhouse.world import INDOORS, FrameState
 
 _FLAKE = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
 
 
 def fall(image: np.ndarray, state: FrameState) -> None:
-    """Paint the weather of `state` over `image` in place."""
+    """Paint the weather of `state` over `image` in place; indoors there is none."""
+    if state.place.setting in INDOORS:
+        return
     if state.weather == "rain":
         _rain(image, state)
     elif state.weather == "snow":
