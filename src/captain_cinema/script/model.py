@@ -23,6 +23,7 @@ _SLUG = re.compile(r"(?i)^(?:int\.?/ext|ext\.?/int|i/e|int|ext|est)[. ]\s*(.*)$"
 _NUMBERED = re.compile(
     r"(?i)^(?:scene|chapter|act|part)\s+(?:\d+|[ivxlc]+|one|two|three|four|five)\b[\s:.,–—-]*"
 )
+_LITTLE = re.compile(r"\b(?:the|a|an|in|at|on|by|of)\b|[^\w\s]")
 _SPACES = re.compile(r"\s+")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -101,7 +102,7 @@ def shot_prompt(script: Script, number: int) -> str:
         f"{shot.framing} shot" if shot.framing in ("wide", "medium") else shot.framing,
         _camera_words(shot),
     ]
-    parts = [*looks, _heading_words(shot.scene), shot.caption.strip(), ", ".join(filter(None, view))]
+    parts = [*looks, _heading_words(shot), shot.caption.strip(), ", ".join(filter(None, view))]
     return " ".join(_sentence(part) for part in parts if part)
 
 
@@ -116,12 +117,15 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + ("" if ended else ".")
 
 
-def _heading_words(scene: str) -> str:
-    """Where and when, of a heading: "library, night" of "INT. LIBRARY - NIGHT", nothing of "Chapter 2"."""
-    slug = _SLUG.match(scene)
-    if slug:
-        return re.sub(r"\s+[-–—]+\s+", ", ", slug[1]).lower()
-    return _NUMBERED.sub("", scene)
+def _heading_words(shot: Shot) -> str:
+    """Where and when, of a heading: "library, night" of "INT. LIBRARY - NIGHT", nothing of "Chapter 2".
+
+    A caption that says it all itself needs no heading.
+    """
+    slug = _SLUG.match(shot.scene)
+    words = re.sub(r"\s+[-–—]+\s+", ", ", slug[1]).lower() if slug else _NUMBERED.sub("", shot.scene)
+    said = set(re.findall(r"\w+", shot.caption.casefold()))
+    return "" if said.issuperset(_LITTLE.sub(" ", words.casefold()).split()) else words
 
 
 def check_name(name: str) -> str | None:

@@ -45,7 +45,7 @@ def camera(caption: str) -> str:
 
 
 def seconds(caption: str) -> float:
-    """Two seconds up to a dozen words, half a second more for every six after that."""
+    """Two seconds up to sixteen words, half a second more for every six after that."""
     wide = sum(unicodedata.east_asian_width(char) == "W" for char in caption)
     words = len(caption.split()) + wide // 2
-    return min(LONGEST, DEFAULT_SECONDS + 0.5 * max(0, (words - 7) // 6))
+    return min(LONGEST, DEFAULT_SECONDS + 0.5 * max(0, (words - 11) // 6))

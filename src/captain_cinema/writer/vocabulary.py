@@ -38,7 +38,7 @@ def undrawable(
     What is said in quotation marks is heard, not seen, and left out.
 
     Args:
-        script: Captions, scene headings and descriptions are read.
+        script: Its captions, scene headings and descriptions are read.
         sentence: Unit vectors of texts, one a row (`PhraseEncoder.sentence`); without it a word that is not
             known to the letter counts as out of reach.
         known: Words that can be drawn.
@@ -66,7 +66,6 @@ def undrawable(
 
 
 def _texts(script: Script) -> Iterable[str]:
-    yield script.caption
     yield from (member.description for member in script.cast)
     yield from dict.fromkeys(
         re.sub(r"(?i)^(?:int|ext|est|i/e)[./]\S*", "", shot.scene) for shot in script.shots
