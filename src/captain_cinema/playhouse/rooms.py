@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from captain_cinema.playhouse.backdrop import Sheet
-from captain_cinema.playhouse.palette import shade
+from captain_cinema.playhouse.palette import Colour, shade
 
 
-def _wall(sheet: Sheet, wall: tuple[float, float, float], floor: tuple[float, float, float]) -> None:
+def _wall(sheet: Sheet, wall: Colour, floor: Colour) -> None:
     sheet.rect(-0.3, -0.1, 2.6, 1.2, sheet.ink(wall))
     pattern = int(sheet.rng.integers(3))
     pale = sheet.ink(shade(wall, 1.22))
@@ -66,6 +66,24 @@ def _kitchen(sheet: Sheet) -> None:
     sheet.lamp_glow(lamp, 0.18, 0.35)
 
 
+def _castle_floor(sheet: Sheet, carpet: Colour) -> None:
+    sheet.ground(0.76, sheet.ink((128, 120, 134)), wave=0)
+    for x in np.arange(-0.3, 2.3, 0.2):
+        slant = (float(x) - 1) * 0.5
+        sheet.poly(
+            [
+                (float(x), 0.76),
+                (float(x) + 0.1, 0.76),
+                (float(x) + 0.1 + slant, 1.1),
+                (float(x) + slant, 1.1),
+            ],
+            sheet.ink((150, 142, 154)),
+            detail=True,
+        )
+    sheet.poly([(0.72, 0.76), (1.28, 0.76), (1.6, 1.1), (0.4, 1.1)], carpet, detail=True)
+    sheet.layer()
+
+
 def _castle_hall(sheet: Sheet) -> None:
     sheet.rect(-0.3, -0.1, 2.6, 1.2, sheet.ink((168, 158, 168)))
     brick = sheet.ink((184, 174, 182))
@@ -95,29 +113,16 @@ def _castle_hall(sheet: Sheet) -> None:
         sheet.disc(x, 0.23, 0.065, sheet.plain((246, 206, 92)), detail=True)
         sheet.rect(x - 0.15, 0.04, 0.3, 0.025, sheet.plain((140, 100, 60)))
     sheet.layer()
-    sheet.ground(0.76, sheet.ink((128, 120, 134)), wave=0)
-    for x in np.arange(-0.3, 2.3, 0.2):
-        slant = (float(x) - 1) * 0.5
-        sheet.poly(
-            [
-                (float(x), 0.76),
-                (float(x) + 0.1, 0.76),
-                (float(x) + 0.1 + slant, 1.1),
-                (float(x) + slant, 1.1),
-            ],
-            sheet.ink((150, 142, 154)),
-            detail=True,
-        )
-    sheet.poly([(0.72, 0.76), (1.28, 0.76), (1.6, 1.1), (0.4, 1.1)], sheet.ink(banner, 1), detail=True)
-    sheet.layer()
-    for x in (0.32, 1.68) if sheet.rng.integers(2) else (0.78, 1.22):
+    _castle_floor(sheet, sheet.ink(banner, 1))
+    pillars = (0.32, 1.68) if sheet.rng.integers(2) else (0.78, 1.22)
+    for x in pillars:
         sheet.rect(x - 0.045, -0.1, 0.09, 0.88, sheet.ink((196, 188, 196)))
         sheet.rect(x - 0.065, 0.7, 0.13, 0.1, sheet.ink((150, 142, 152)))
         sheet.rect(x - 0.065, 0.0, 0.13, 0.05, sheet.ink((150, 142, 152)))
         sheet.blob([(x - 0.03, 0.36), (x + 0.03, 0.36), (x + 0.012, 0.26), (x - 0.012, 0.26)], (255, 186, 70))
         sheet.rect(x - 0.025, 0.36, 0.05, 0.08, sheet.plain((90, 64, 52)))
     sheet.layer()
-    for x in (0.32, 1.68):
+    for x in pillars:
         sheet.lamp_glow(x, 0.32, 0.28)
 
 
@@ -200,10 +205,7 @@ def _cave(sheet: Sheet) -> None:
         sheet.lamp_glow(at, 0.74, 0.12)
 
 
-def _bedroom(sheet: Sheet) -> None:
-    _wall(sheet, (178, 200, 226), (196, 156, 120))
-    x = float(sheet.rng.uniform(0.8, 1.1))
-    sheet.window(x, 0.13, 0.36, 0.36, sheet.plain((250, 246, 236)))
+def _curtains(sheet: Sheet, x: float) -> None:
     curtain = sheet.ink((226, 122, 120), 1)
     for side in (x - 0.13, x + 0.37):
         sheet.poly([(side, 0.07), (side + 0.11, 0.07), (side + 0.14, 0.6), (side - 0.02, 0.6)], curtain)
@@ -220,7 +222,9 @@ def _bedroom(sheet: Sheet) -> None:
             )
     sheet.rect(x - 0.17, 0.07, 0.7, 0.02, sheet.plain((128, 92, 66)))
     sheet.layer()
-    wood = sheet.ink((150, 104, 72), 1)
+
+
+def _bed(sheet: Sheet, wood: Colour) -> None:
     bed = float(sheet.rng.uniform(-0.15, 0.05))
     sheet.limb((bed + 0.05, 0.42), (bed + 0.05, 0.9), 0.06, 0.06, wood)
     sheet.rect(bed + 0.62, 0.52, 0.06, 0.3, wood)
@@ -245,6 +249,15 @@ def _bedroom(sheet: Sheet) -> None:
     for step in range(3):
         sheet.disc(bed + 0.33 + 0.12 * step, 0.69, 0.035, sheet.ink((246, 214, 120), 1), detail=True)
     sheet.layer()
+
+
+def _bedroom(sheet: Sheet) -> None:
+    _wall(sheet, (178, 200, 226), (196, 156, 120))
+    x = float(sheet.rng.uniform(0.8, 1.1))
+    sheet.window(x, 0.13, 0.36, 0.36, sheet.plain((250, 246, 236)))
+    _curtains(sheet, x)
+    wood = sheet.ink((150, 104, 72), 1)
+    _bed(sheet, wood)
     shelf = x + 0.65
     sheet.rect(shelf, 0.42, 0.36, 0.36, wood)
     for row in range(2):

@@ -151,8 +151,7 @@ def _train_station(sheet: Sheet) -> None:
     sheet.layer()
 
 
-def _rooftop(sheet: Sheet) -> None:
-    sheet.sky()
+def _skyline(sheet: Sheet) -> None:
     for base, colour, count in ((0.8, (150, 158, 186), 9), (0.82, (108, 114, 150), 7)):
         for x in spots(sheet, count):
             h, w = float(sheet.rng.uniform(0.2, 0.52)), float(sheet.rng.uniform(0.16, 0.26))
@@ -170,6 +169,11 @@ def _rooftop(sheet: Sheet) -> None:
                             detail=True,
                         )
         sheet.layer()
+
+
+def _rooftop(sheet: Sheet) -> None:
+    sheet.sky()
+    _skyline(sheet)
     sheet.ground(0.76, sheet.ink((196, 104, 84), 1), wave=0)
     for row in range(4):
         for x in np.arange(-0.2 + 0.07 * (row % 2), 2.3, 0.14):
