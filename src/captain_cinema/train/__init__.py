@@ -1,0 +1,3 @@
+"""Training: progressive context, dynamic stride sampling, and the loop that all parts share (paper sections
+3.2, A).
+"""

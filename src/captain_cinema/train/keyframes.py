@@ -1,0 +1,194 @@
+"""Training the keyframe model: rectified flow with an independent noise level for every frame (design
+section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
+from captain_cinema.backbone.text import PhraseEncoder
+from captain_cinema.flow.path import interpolate
+from captain_cinema.flow.schedule import sample_t
+from captain_cinema.keyframes.pairs import build_groups, ungroup
+from captain_cinema.playhouse import story
+from captain_cinema.train.film_pool import EncodedFilm, Pool, encode_film, film_seed
+from captain_cinema.train.seeds import step_generator, step_rng
+from captain_cinema.train.sequences import Layout, sequence_indices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of progressive context (paper, section 3.2)."""
+
+    until: float
+    """Share of all steps at which the stage ends."""
+    layouts: tuple[Layout, ...]
+    """Shapes that take turns."""
+    batch: int
+    casts: tuple[int, ...]
+    """Cast sizes of the films, in turn: one character first, then several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyframeTraining:
+    """What the keyframe model is trained on."""
+
+    stages: tuple[Stage, ...]
+    height: int = 128
+    shots: int = 16
+    """Keyframes of a film."""
+    txt_len: int = 16
+    pool: int = 256
+    period: int = 2
+    """Steps between two new films."""
+    recall: float = 0.7
+    """Share of sequences that are recall sequences."""
+    figure_weight: float = 2.0
+    """Extra weight of the loss where characters stand: 1 + this times their cover."""
+    shift: float = 2.0
+    context_noise: float = 0.25
+    """Top of the band from which given frames' noise is drawn."""
+    drop_text: float = 0.1
+    """Share of drawn frames whose caption is left out, for classifier-free guidance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One step's sequences: tensors per pair position, [b, ...]."""
+
+    tokens: list[Float[Tensor, "b img_len dim"]]
+    txt: Float[Tensor, "b pairs txt_len txt_dim"]
+    rows: tuple[int, ...]
+    given: int
+    figures: Float[Tensor, "b targets img_len"]
+
+
+class KeyframeTask:
+    """Draw later frames of a film from captions and earlier frames."""
+
+    def __init__(
+        self,
+        model: MMDiT,
+        codec: FrameCodec,
+        text: PhraseEncoder,
+        training: KeyframeTraining,
+        *,
+        steps: int,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.codec, self.text, self.training = model, codec, text, training
+        self.steps, self.seed = steps, seed
+        self.rows = training.height // codec.token_size
+        scales = {self.rows}.union(*(layout.scales for stage in training.stages for layout in stage.layouts))
+        self.scales = tuple(sorted(scales, reverse=True))
+        self.pools: dict[tuple[int, ...], Pool[EncodedFilm]] = {}
+
+    def stage(self, step: int) -> Stage:
+        """The stage that a step belongs to."""
+        for stage in self.training.stages:
+            if step < stage.until * self.steps:
+                return stage
+        return self.training.stages[-1]
+
+    def make_film(self, casts: tuple[int, ...], number: int) -> EncodedFilm:
+        """Film `number` of the pool with these cast sizes."""
+        film = story.film(
+            film_seed(self.seed, number), shots=self.training.shots, cast=casts[number % len(casts)]
+        )
+        return encode_film(
+            film,
+            self.codec,
+            self.text,
+            height=self.training.height,
+            scales=self.scales,
+            txt_len=self.training.txt_len,
+        )
+
+    def pool(self, casts: tuple[int, ...]) -> Pool[EncodedFilm]:
+        """The pool of films with these cast sizes; only the stage's own is kept."""
+        if casts not in self.pools:
+            make = lambda number: self.make_film(casts, number)  # noqa: E731
+            self.pools = {casts: Pool(make, size=self.training.pool, period=self.training.period)}
+        return self.pools[casts]
+
+    def batch(self, step: int) -> Batch:
+        """The sequences of a step."""
+        stage = self.stage(step)
+        layout = stage.layouts[step % len(stage.layouts)]
+        rng = step_rng(self.seed, 1, step)
+        pool = self.pool(stage.casts)
+        slots = rng.choice(pool.size, size=stage.batch, replace=stage.batch > pool.size)
+        films = [pool.get(int(slot), step) for slot in slots]
+        chosen = [sequence_indices(f.film, layout, rng, recall=self.training.recall) for f in films]
+        rows = (*layout.scales, *(self.rows,) * layout.targets)
+        given = len(layout.scales)
+        return Batch(
+            tokens=[
+                torch.stack([f.tokens[r][c[i]] for f, c in zip(films, chosen, strict=True)])
+                for i, r in enumerate(rows)
+            ],
+            txt=torch.stack([f.txt[list(c)] for f, c in zip(films, chosen, strict=True)]),
+            rows=rows,
+            given=given,
+            figures=torch.stack([f.figures[list(c[given:])] for f, c in zip(films, chosen, strict=True)]),
+        )
+
+    def noise_levels(self, batch: Batch, generator: torch.Generator) -> Float[Tensor, "b pairs"]:
+        """An independent level for every frame: a light band for the given ones, the whole range for the
+        others.
+        """
+        size, pairs = batch.txt.shape[:2]
+        given = torch.rand((size, batch.given), generator=generator) * self.training.context_noise
+        drawn = sample_t(
+            (size, pairs - batch.given), shift=self.training.shift, generator=generator, device="cpu"
+        )
+        return torch.cat([given, drawn], dim=1)
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Mean squared error of the velocity on the frames to draw, heavier where characters stand."""
+        device = next(self.model.parameters()).device
+        batch, generator = self.batch(step), step_generator(self.seed, 2, step)
+        t = self.noise_levels(batch, generator)
+        txt = batch.txt.clone()
+        dropped = torch.rand(txt.shape[:2], generator=generator) < self.training.drop_text
+        dropped[:, : batch.given] = False
+        txt[dropped] = 0
+        eps = [torch.randn(x_0.shape, generator=generator) for x_0 in batch.tokens]
+        samples = [
+            interpolate(x_0.to(device), e.to(device), t[:, i].to(device))
+            for i, (x_0, e) in enumerate(zip(batch.tokens, eps, strict=True))
+        ]
+        groups = build_groups(
+            [sample.x_t for sample in samples],
+            txt.to(device),
+            t.to(device),
+            batch.rows,
+            full=(self.rows, 2 * self.rows),
+        )
+        drawn = torch.stack(ungroup(self.model(groups), batch.rows)[batch.given :], dim=1)
+        goal = torch.stack([sample.target for sample in samples[batch.given :]], dim=1)
+        error = (drawn.float() - goal).square().mean(dim=-1)
+        weight = 1 + self.training.figure_weight * batch.figures.to(device)
+        loss = (error * weight).sum() / weight.sum()
+        figures = {"plain": float(error.detach().mean())}
+        late = t[:, batch.given :].to(device) > 0.7
+        if late.any():
+            figures["noisy"] = float(error.detach().mean(dim=-1)[late].mean())
+        return loss, figures
+
+    def sample_sheet(self, path: Path) -> None:
+        """Held-out films: the true frames above frames drawn from captions and the true earlier ones."""
+        from captain_cinema.train.previews import keyframe_sheet
+
+        keyframe_sheet(self, path)
+
+    def export(self, folder: Path) -> None:
+        """A diffusers folder."""
+        save_mmdit(self.model, folder / "keyframes" / "transformer")

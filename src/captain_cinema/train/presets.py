@@ -1,0 +1,92 @@
+"""Named training configurations of the embedded parts.
+
+`embedded` is for a CPU; `embedded-gpu` does more of the same in half an hour of one GPU. `debug` takes
+seconds and is what the tests run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from captain_cinema.backbone.mmdit import MMDiTConfig
+from captain_cinema.train.keyframes import KeyframeTraining, Stage
+from captain_cinema.train.loop import Optimisation
+from captain_cinema.train.sequences import Layout
+from captain_cinema.train.shots import ShotTraining
+
+PARTS = ("vae", "retrieval", "keyframes", "shots")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPreset:
+    """How each part is trained."""
+
+    vae: Optimisation
+    retrieval: Optimisation
+    keyframes: Optimisation
+    shots: Optimisation
+    keyframe_training: KeyframeTraining
+    shot_training: ShotTraining
+    vae_batch: int = 8
+    retrieval_batch: int = 128
+
+
+def embedded_mmdit() -> MMDiTConfig:
+    """The embedded keyframe model: FLUX.2's layout, about two million parameters."""
+    return MMDiTConfig(
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=5,
+        attention_head_dim=32,
+        num_attention_heads=4,
+        joint_attention_dim=448,
+        timestep_guidance_channels=128,
+        mlp_ratio=3.0,
+        axes_dims_rope=(8, 8, 8, 8),
+        guidance_embeds=False,
+    )
+
+
+SINGLE = Layout(scales=(), targets=1)
+FOUR = Layout(scales=(4,), targets=3)
+EIGHT = (Layout(scales=(4, 4, 4), targets=5), Layout(scales=(2, 4, 4, 4), targets=4))
+SIXTEEN = (Layout(scales=(1, 2, 2, 4, 4, 4, 4), targets=5), Layout(scales=(2, 2, 4, 4, 4, 4, 4), targets=9))
+
+EMBEDDED_KEYFRAMES = KeyframeTraining(
+    stages=(
+        Stage(until=0.05, layouts=(SINGLE,), batch=96, casts=(1, 2, 3, 4)),
+        Stage(until=0.20, layouts=(FOUR,), batch=24, casts=(1,)),
+        Stage(until=0.80, layouts=EIGHT, batch=16, casts=(1, 2, 2, 3)),
+        Stage(until=1.00, layouts=(*EIGHT, *SIXTEEN), batch=12, casts=(1, 2, 3, 4)),
+    ),
+    shots=20,
+)
+
+TRAINING = {
+    "embedded": TrainingPreset(
+        vae=Optimisation(steps=3000, lr=2e-3, warmup=50, ema=0.995, betas=(0.9, 0.95)),
+        retrieval=Optimisation(steps=600, lr=1e-3, warmup=50, ema=0.99),
+        keyframes=Optimisation(steps=24_000, lr=1.5e-3, warmup=300, ema=0.999),
+        shots=Optimisation(steps=12_000, lr=1.5e-3, warmup=200, ema=0.999),
+        keyframe_training=EMBEDDED_KEYFRAMES,
+        shot_training=ShotTraining(),
+    ),
+    "debug": TrainingPreset(
+        vae=Optimisation(steps=4, lr=1e-3, warmup=2),
+        retrieval=Optimisation(steps=4, lr=1e-3, warmup=2),
+        keyframes=Optimisation(steps=4, lr=1e-3, warmup=2),
+        shots=Optimisation(steps=4, lr=1e-3, warmup=2),
+        keyframe_training=KeyframeTraining(
+            stages=(
+                Stage(until=0.5, layouts=(SINGLE,), batch=2, casts=(1,)),
+                Stage(until=1.0, layouts=(Layout(scales=(2, 4), targets=2),), batch=2, casts=(1, 2)),
+            ),
+            shots=8,
+            pool=4,
+        ),
+        shot_training=ShotTraining(frames=5, batch=2, pool=4, shots=4),
+        vae_batch=2,
+        retrieval_batch=4,
+    ),
+}
+"""Training presets by name."""

@@ -1,0 +1,96 @@
+"""What a model under training draws, for its sample sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from captain_cinema.flow.path import interpolate
+from captain_cinema.flow.sampler import euler
+from captain_cinema.flow.schedule import timesteps
+from captain_cinema.keyframes.pairs import build_groups
+from captain_cinema.playhouse import render, story
+from captain_cinema.train.film_pool import encode_film
+from captain_cinema.train.seeds import step_generator
+from captain_cinema.train.sheets import write_sheet
+
+if TYPE_CHECKING:
+    from captain_cinema.train.keyframes import KeyframeTask
+    from captain_cinema.train.shots import ShotTask
+
+CONTEXT_LEVEL = 0.05
+"""Noise level of the given frames in a preview."""
+
+
+@torch.inference_mode()
+def next_keyframes(
+    task: KeyframeTask, tokens: Tensor, txt: Tensor, *, steps: int = 20, guidance: float = 3.0
+) -> Tensor:
+    """Draw one frame after the given ones: tokens [b, pairs, img_len, dim], txt [b, pairs + 1, txt_len,
+    txt_dim].
+    """
+    device = next(task.model.parameters()).device
+    size, given = tokens.shape[:2]
+    generator = step_generator(task.seed, 6)
+    shape = (size, 1, task.rows * 2 * task.rows, task.codec.token_dim)
+    noise = torch.randn(shape, generator=generator).to(device)
+    eps = torch.randn(tokens.shape, generator=generator).to(device)
+    context = interpolate(tokens.to(device), eps, torch.full((size, given), CONTEXT_LEVEL, device=device)).x_t
+    txt = txt.to(device)
+    silent = txt.clone()
+    silent[:, -1] = 0
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        levels = torch.full((size, given + 1), CONTEXT_LEVEL, device=device)
+        levels[:, -1] = t
+        drawn = []
+        for words in (txt, silent):
+            pairs = [*context.unbind(1), x[:, 0]]
+            groups = build_groups(pairs, words, levels, [task.rows] * (given + 1))
+            drawn.append(task.model(groups)[0][:, -1:])
+        return drawn[1] + guidance * (drawn[0] - drawn[1])
+
+    return euler(velocity, noise, timesteps(steps, task.training.shift))[:, 0]
+
+
+def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
+    """Four held-out films: given frames and, of the next three, the true one above the drawn one."""
+    rows: list[list[np.ndarray]] = []
+    for seed in range(4):
+        film = story.film(seed, shots=12, split="held-out", cast=1 + seed % 3)
+        height, scale = task.training.height, (task.rows,)
+        encoded = encode_film(
+            film, task.codec, task.text, height=height, scales=scale, txt_len=task.training.txt_len
+        )
+        true = [render.draw(shot.state, height=height) for shot in film.shots]
+        tokens, drawn = encoded.tokens[task.rows], []
+        for index in (3, 5, 7, 9):
+            given = list(range(max(0, index - 4), index))
+            frame = next_keyframes(task, tokens[None, given], encoded.txt[None, [*given, index]])
+            drawn.append(task.codec.decode(frame, rows=task.rows, cols=2 * task.rows)[0].cpu().numpy())
+        rows += [[true[i] for i in (0, 1, 2, 3, 5, 7, 9)], [*true[:3], *drawn]]
+    write_sheet(path, rows)
+
+
+@torch.inference_mode()
+def shot_sheet(task: ShotTask, path: Path) -> None:
+    """Held-out shots, six moments each: the true clip above the drawn one."""
+    from captain_cinema.shots.generator import ShotGenerator, ShotRequest
+
+    generator = ShotGenerator(task.model, task.codec, task.text)
+    rows: list[list[np.ndarray]] = []
+    moments = np.linspace(0, task.training.frames - 2, 6).round().astype(int)
+    for seed in range(5):
+        film = story.film(seed, shots=8, split="held-out")
+        shot = next(s for s in film.shots[seed:] if s.names)
+        true = task.clip_frames(shot)
+        request = ShotRequest(
+            keyframe=true[0], caption=shot.caption, film_caption=film.caption, seconds=2.0, seed=seed
+        )
+        drawn = next(iter(generator.generate([request])))
+        rows += [[true[i] for i in moments], [drawn[min(i, len(drawn) - 1)] for i in moments]]
+    write_sheet(path, rows)

@@ -1,0 +1,119 @@
+"""`cinema train`: one part, one folder, from a named preset; the same command goes on where it stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captain_cinema import presets
+from captain_cinema.errors import CinemaError
+from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
+from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset, embedded_mmdit
+
+logger = logging.getLogger(__name__)
+
+
+def new_task(
+    part: str,
+    preset: TrainingPreset,
+    optimisation: Optimisation,
+    *,
+    weights: Path,
+    device: str,
+    start: Path | None,
+) -> Task:
+    """Build a part's task with fresh weights, or with the weights in `start`.
+
+    Args:
+        part: one of PARTS.
+        preset: the training preset.
+        optimisation: the part's, as it will run.
+        weights: folder that holds the finished parts this one builds on (the VAE).
+        device: where the models go.
+        start: a weights folder to begin from instead of random weights.
+    """
+    from captain_cinema.backbone.latents import FrameCodec, load_vae
+    from captain_cinema.backbone.text import PhraseEncoder
+
+    if part == "vae":
+        from captain_cinema.train.vae import VAETask
+
+        task = VAETask(seed=optimisation.seed, batch=preset.vae_batch)
+        if start is not None:
+            task.model.load_state_dict(load_vae(start / "vae").state_dict())
+        return task
+    text = PhraseEncoder()
+    if part == "retrieval":
+        from captain_cinema.train.retrieval import RetrievalTask
+
+        return RetrievalTask(text, seed=optimisation.seed, batch=preset.retrieval_batch)
+    codec = FrameCodec(load_vae(weights / "vae").to(device))
+    if part == "keyframes":
+        from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
+        from captain_cinema.train.keyframes import KeyframeTask
+
+        if start is not None:
+            model = load_mmdit(start / "keyframes" / "transformer").train()
+        else:
+            generator = torch.Generator().manual_seed(optimisation.seed)
+            model = init_weights(MMDiT(embedded_mmdit()), generator, match_heads=True)
+        return KeyframeTask(
+            model, codec, text, preset.keyframe_training, steps=optimisation.steps, seed=optimisation.seed
+        )
+    from captain_cinema.shots.model import embedded_shot_config, load_shot_model, new_shot_model
+    from captain_cinema.train.shots import ShotTask
+
+    shots = (
+        load_shot_model(start / "shots" / "transformer").train()
+        if start is not None
+        else new_shot_model(embedded_shot_config(), seed=optimisation.seed)
+    )
+    return ShotTask(shots, codec, text, preset.shot_training, seed=optimisation.seed)
+
+
+def main_train(
+    part: str,
+    *,
+    out: Path,
+    preset: str = "embedded",
+    steps: int | None = None,
+    minutes: float | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    lr: float | None = None,
+    weights: Path | None = None,
+    start: Path | None = None,
+    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> dict[str, Any]:
+    """Train one part; see `TrainingPreset` for what the names mean.
+
+    Raises:
+        CinemaError: an unknown part, preset or device, or weights that are missing.
+    """
+    if part not in PARTS:
+        raise CinemaError(f"there is no part {part!r} to train; use one of {', '.join(PARTS)}")
+    if preset not in TRAINING:
+        raise CinemaError(f"there is no training preset {preset!r}; use one of {', '.join(TRAINING)}")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
+    chosen = TRAINING[preset]
+    optimisation: Optimisation = replace(getattr(chosen, part), seed=seed)
+    if steps is not None:
+        optimisation = replace(optimisation, steps=steps)
+    if lr is not None:
+        optimisation = replace(optimisation, lr=lr)
+    folder = weights if weights is not None else presets.weights_folder("embedded")
+    task = new_task(part, chosen, optimisation, weights=folder, device=device, start=start)
+    options = RunOptions(
+        out=out, minutes=minutes, device=device, autocast=device.startswith("cuda") and part != "vae"
+    )
+    if preset == "debug":
+        options = replace(options, log_every=1, save_every=2, sheet_every=4)
+    return {"part": part, "preset": preset, **Trainer(task, optimisation, options).run(progress)}

@@ -1,0 +1,150 @@
+"""Training the shot model on playhouse clips: keyframes held clean, other shots' keyframes beside (section
+3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import WanTransformer3DModel
+from jaxtyping import Float
+from torch import Tensor
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.text import PhraseEncoder
+from captain_cinema.playhouse import render, story
+from captain_cinema.shots.conditioning import ShotBatch, shot_text, training_loss
+from captain_cinema.shots.model import save_shot_model
+from captain_cinema.train.film_pool import Pool, film_seed
+from captain_cinema.train.seeds import step_generator, step_rng
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotTraining:
+    """What the shot model is trained on."""
+
+    height: int = 128
+    fps: int = 12
+    frames: int = 25
+    """Frames of a clip, 1 + 4k."""
+    context: int = 2
+    """Other shots' keyframes beside each clip."""
+    shots: int = 12
+    """Shots of a film."""
+    batch: int = 8
+    pool: int = 512
+    """Clips held."""
+    figure_weight: float = 3.0
+    """Extra weight of the loss where something moves."""
+    shift: float = 3.0
+    context_noise: float = 0.15
+    """Noise mixed into the clean keyframes at most, so that drawn ones are as good as true ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedClip:
+    """A shot as the shot model reads it."""
+
+    latents: Float[Tensor, "frames c h w"]
+    context: Float[Tensor, "pairs c h w"]
+    txt: Float[Tensor, "txt_len txt_dim"]
+    weight: Float[Tensor, "frames h w"]
+
+
+def moving_weight(frames: np.ndarray, extra: float, *, rows: int, cols: int) -> Float[Tensor, "frames h w"]:
+    """1, and up to `extra` more where a frame differs from the keyframe."""
+    change = np.abs(frames.astype(np.float32) - frames[:1].astype(np.float32)).mean(-1)
+    small = F.adaptive_avg_pool2d(torch.from_numpy(change)[:, None], (rows, cols))[:, 0]
+    return 1 + extra * (small / 24).clamp(max=1)
+
+
+class ShotTask:
+    """Move a keyframe as its caption says."""
+
+    def __init__(
+        self,
+        model: WanTransformer3DModel,
+        codec: FrameCodec,
+        text: PhraseEncoder,
+        training: ShotTraining,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.codec, self.text, self.training, self.seed = model, codec, text, training, seed
+        self.pool: Pool[EncodedClip] = Pool(self.make_clip, size=training.pool, period=1)
+
+    def clip_frames(self, shot: story.PlayhouseShot) -> np.ndarray:
+        """A shot in motion, uint8 [frames, h, w, 3]."""
+        training = self.training
+        times = [index / training.fps for index in range(training.frames)]
+        return np.stack(
+            [render.draw(story.frame_state(shot, time), height=training.height) for time in times]
+        )
+
+    def make_clip(self, number: int) -> EncodedClip:
+        """Clip `number`: one shot of a film of its own, with some of its other keyframes."""
+        training = self.training
+        rng = step_rng(self.seed, 3, number)
+        film = story.film(film_seed(self.seed + 1, number), shots=training.shots)
+        chosen = int(rng.integers(len(film.shots)))
+        shot = film.shots[chosen]
+        others = [i for i in shot.matters if i != chosen]
+        others += [i for i in range(len(film.shots)) if i != chosen and i not in others]
+        context = sorted(others[: training.context])
+        frames = self.clip_frames(shot)
+        stills = np.stack([render.draw(film.shots[i].state, height=training.height) for i in context])
+        latents = self.codec.encode_latents(torch.from_numpy(frames)).clone()
+        return EncodedClip(
+            latents=latents,
+            context=self.codec.encode_latents(torch.from_numpy(stills)).clone(),
+            txt=shot_text(self.text, [shot.caption], [film.caption])[0],
+            weight=moving_weight(
+                frames, training.figure_weight, rows=latents.shape[2], cols=latents.shape[3]
+            ),
+        )
+
+    def batch(self, step: int) -> ShotBatch:
+        """The clips of a step."""
+        rng = step_rng(self.seed, 4, step)
+        clips = [
+            self.pool.get(int(s), step)
+            for s in rng.choice(self.pool.size, self.training.batch, replace=False)
+        ]
+        device = next(self.model.parameters()).device
+        # Shots also film without the company of others, as the first shot of a film does.
+        alone = rng.random(self.training.batch) < 0.2
+        valid = torch.from_numpy(~np.repeat(alone[:, None], self.training.context, axis=1))
+        return ShotBatch(
+            latents=torch.stack([c.latents for c in clips]).to(device),
+            context=torch.stack([c.context for c in clips]).to(device),
+            txt=torch.stack([c.txt for c in clips]).to(device),
+            weight=torch.stack([c.weight for c in clips]).to(device),
+            context_valid=valid.to(device),
+        )
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The rectified-flow loss of `shots.conditioning`."""
+        device = next(self.model.parameters()).device
+        generator = step_generator(self.seed, 5, step)
+        if device.type != "cpu":
+            generator = torch.Generator(device).manual_seed(generator.initial_seed())
+        batch = self.batch(step)
+        training = self.training
+        loss = training_loss(
+            self.model, batch, generator, shift=training.shift, context_noise=training.context_noise
+        )
+        return loss, {}
+
+    def sample_sheet(self, path: Path) -> None:
+        """Held-out shots: the true clip above the drawn one."""
+        from captain_cinema.train.previews import shot_sheet
+
+        shot_sheet(self, path)
+
+    def export(self, folder: Path) -> None:
+        """A diffusers folder."""
+        save_shot_model(self.model, folder / "shots" / "transformer")

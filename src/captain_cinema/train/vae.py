@@ -1,0 +1,107 @@
+"""Training the embedded VAE on playhouse frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+
+from captain_cinema.backbone.latents import embedded_vae, to_frames, to_pixels
+from captain_cinema.playhouse import render, story
+from captain_cinema.train.film_pool import Pool, film_seed
+from captain_cinema.train.seeds import step_generator, step_rng
+from captain_cinema.train.sheets import write_sheet
+
+LATENT_NOISE = 0.1
+"""Noise on the latents while the decoder learns, so that it forgives what a transformer draws."""
+PRIOR_WEIGHT = 0.02
+"""Pull of every latent channel towards zero mean and unit variance over the batch."""
+EDGE_WEIGHT = 1.0
+"""Weight of differences between neighbouring pixels: flat art lives by its edges."""
+
+
+SHOTS = 12
+POOL = 160
+"""Films held; drawing one costs as much as several steps on it."""
+
+
+def film_frames(seed: int, *, height: int, split: str = "train") -> UInt8[np.ndarray, "shots h w 3"]:
+    """A random moment of every shot of a film; a function of the arguments alone."""
+    rng = step_rng(seed, 9)
+    shots = story.film(seed, shots=SHOTS, split=split).shots
+    return np.stack(
+        [render.draw(story.frame_state(s, float(rng.uniform(0, s.seconds))), height=height) for s in shots]
+    )
+
+
+class VAETask:
+    """Reconstruct frames: L1 on pixels and on edges, latents kept at unit variance."""
+
+    def __init__(
+        self, *, seed: int = 0, batch: int = 16, height: int = 128, decoder_only: bool = False
+    ) -> None:
+        torch.manual_seed(seed)
+        self.model = embedded_vae()
+        self.seed, self.batch, self.height = seed, batch, height
+        self.decoder_only = decoder_only
+        if decoder_only:
+            self.model.encoder.requires_grad_(False)
+        self.pool: Pool[np.ndarray] = Pool(self.make_frames, size=POOL, period=3)
+
+    def make_frames(self, number: int) -> UInt8[np.ndarray, "shots h w 3"]:
+        """Frames of the pool's film `number`."""
+        return film_frames(film_seed(self.seed + 3, number), height=self.height)
+
+    def batch_frames(self, step: int) -> UInt8[Tensor, "b h w 3"]:
+        """The frames of a step, each of another film."""
+        rng = step_rng(self.seed, 10, step)
+        slots = rng.choice(self.pool.size, size=self.batch, replace=False)
+        frames = [self.pool.get(int(slot), step)[int(rng.integers(SHOTS))] for slot in slots]
+        return torch.from_numpy(np.stack(frames))
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """See the module's constants."""
+        device = next(self.model.parameters()).device
+        pixels = to_pixels(self.batch_frames(step).to(device))
+        latents = self.model.encode(pixels, return_dict=False)[0]
+        generator = step_generator(self.seed, 8, step)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        drawn = self.model.decode(latents + LATENT_NOISE * noise, return_dict=False)[0]
+        error = drawn - pixels
+        pixel = error.abs().mean()
+        edge = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        coarse = sum(F.avg_pool2d(error, size).abs().mean() for size in (4, 16))
+        mean, var = latents.mean(dim=(0, 2, 3)), latents.var(dim=(0, 2, 3))
+        prior = 0.5 * (mean.square() + var - 1 - var.log()).mean()
+        loss = pixel + EDGE_WEIGHT * edge + 0.5 * coarse + PRIOR_WEIGHT * prior
+        psnr = 10 * torch.log10(4 / error.square().mean())
+        return loss, {
+            "psnr": float(psnr.detach()),
+            "std": float(latents.detach().std()),
+            "prior": float(prior.detach()),
+        }
+
+    @torch.no_grad()
+    def sample_sheet(self, path: Path) -> None:
+        """Held-out frames above what comes back of them."""
+        frames = torch.from_numpy(film_frames(2, height=self.height, split="held-out")[:8])
+        device = next(self.model.parameters()).device
+        latents = self.model.encode(to_pixels(frames.to(device)), return_dict=False)[0]
+        back = to_frames(self.model.decode(latents, return_dict=False)[0]).cpu()
+        write_sheet(
+            path,
+            [
+                list(frames.numpy()[:4]),
+                list(back.numpy()[:4]),
+                list(frames.numpy()[4:]),
+                list(back.numpy()[4:]),
+            ],
+        )
+
+    def export(self, folder: Path) -> None:
+        """A diffusers folder."""
+        self.model.save_pretrained(folder / "vae", safe_serialization=True)
