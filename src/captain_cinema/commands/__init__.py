@@ -1,0 +1,1 @@
+"""The commands, one function each; what is heavy is imported inside."""

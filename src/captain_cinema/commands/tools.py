@@ -1,0 +1,149 @@
+"""Commands that hand over to other rooms: playhouse, train, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from captain_cinema.commands.outcome import Outcome
+from captain_cinema.errors import CinemaError
+
+Positional = tyro.conf.Positional
+
+
+def playhouse(
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = 12,
+    split: Literal["train", "held-out"] = "train",
+    height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 256,
+    json: bool = False,
+) -> Outcome:
+    """Draw a film of the playhouse, the procedural world that the embedded models learn from.
+
+    Args:
+        output: a new or empty folder for film, frames, script.yaml and truth.json.
+        seed: of the film.
+        shots: how many.
+        split: looks and names that are trained on, or those that never are.
+        height: of a frame.
+        json: print one JSON object at the end.
+    """
+    from captain_cinema.playhouse.export import write_film
+    from captain_cinema.progress import Reporter
+
+    if shots < 1:
+        raise CinemaError(f"--shots {shots} makes no film; give 1 or more")
+    if seed < 0:
+        raise CinemaError(f"--seed {seed} cannot be used; give 0 or more")
+    with Reporter().stage("shots", shots) as stage:
+        data = write_film(
+            output,
+            seed=seed,
+            shots=shots,
+            split=split,
+            height=height,
+            progress=lambda done, total: stage.step("drawn"),
+        )
+    return Outcome(data=data, text=f"film: {output}")
+
+
+def train(
+    part: Positional[Literal["keyframes", "shots", "vae", "retrieval"]],
+    /,
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")],
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "embedded",
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    minutes: Annotated[float | None, tyro.conf.arg(metavar="N")] = None,
+    device: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    lr: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None,
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    resume: bool = False,
+    json: bool = False,
+) -> Outcome:
+    """Train a part on the playhouse; the same command goes on where it was stopped.
+
+    Args:
+        part: what to train.
+        out: folder for checkpoints, loss curve and sample sheets.
+        preset: the training preset.
+        steps: how many; the preset's if left out.
+        minutes: stop after so long.
+        device: cpu or cuda; the GPU if there is one.
+        seed: of the run.
+        lr: peak learning rate; the preset's if left out.
+        weights: finished parts that this one builds on; the shipped ones if left out.
+        start: weights to begin from instead of random ones.
+        resume: refuse to start anew when there is no checkpoint in the folder.
+        json: print one JSON object at the end.
+    """
+    if resume and not out.is_dir():
+        raise CinemaError(f"there is nothing to resume in {out}; leave --resume out to start there")
+    from captain_cinema.train.run import main_train
+
+    data = main_train(
+        part,
+        out=out,
+        preset=preset,
+        steps=steps,
+        minutes=minutes,
+        device=device,
+        seed=seed,
+        lr=lr,
+        weights=weights,
+        start=start,
+    )
+    return Outcome(data=data, text=f"trained {part}: {out}")
+
+
+def evaluate(
+    measure: Positional[Literal["identity", "motion"]],
+    /,
+    films: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = 12,
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "embedded",
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu",
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    rollout: bool = False,
+    json: bool = False,
+) -> Outcome:
+    """Measure on held-out playhouse stories whether characters are kept, or shots move as told.
+
+    Args:
+        measure: identity, or motion.
+        films: how many held-out films.
+        seed: of the run.
+        shots: shots a film.
+        preset: the models to measure.
+        device: cpu or cuda.
+        weights: measure these weights instead of the preset's.
+        rollout: identity only: give the model its own frames as history, not the true ones.
+        json: print one JSON object at the end.
+    """
+    from captain_cinema import presets
+    from captain_cinema.progress import Reporter
+
+    if films < 1 or shots < 2:
+        raise CinemaError(
+            f"{films} films of {shots} shots measure nothing; give 1 film or more, of 2 shots or more"
+        )
+    backend = presets.load_backend(preset, device=device, weights=weights)
+    with Reporter().stage("films", films) as stage:
+
+        def progress(done: int, total: int) -> None:
+            stage.step("measured")
+
+        if measure == "identity":
+            from captain_cinema.evaluate import identity
+
+            result = identity.run(backend, films, seed, shots, rollout, progress)
+        else:
+            from captain_cinema.evaluate import motion
+
+            result = motion.run(backend, films, seed, shots, progress)
+    return Outcome(data=result.as_dict(), text=result.table())

@@ -1,0 +1,76 @@
+"""What a run tells while it works: bars with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One stage under way: `total` things to make."""
+
+    name: str
+    total: int
+    stream: TextIO
+    bar: Any = None
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def step(self, what: str) -> None:
+        """One thing is finished."""
+        self.done += 1
+        if self.bar is not None:
+            self.bar.set_postfix_str(what, refresh=False)
+            self.bar.update(1)
+            return
+        spent = time.monotonic() - self.started
+        left = spent / self.done * (self.total - self.done)
+        ending = f", about {spoken_time(left)} left" if self.done < self.total else f", {spoken_time(spent)}"
+        print(f"{self.name} {self.done}/{self.total}: {what}{ending}", file=self.stream, flush=True)
+
+
+class Reporter:
+    """Speaks to the user on one stream, standard error by default; results never go through it."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = sys.stderr if stream is None else stream
+        self._bar: Any = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if self._bar is not None:
+            self._bar.write(text, file=self.stream)
+        else:
+            print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        """Run a stage of `total` steps."""
+        if not self.stream.isatty():
+            yield Stage(name=name, total=total, stream=self.stream)
+            return
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=name, file=self.stream, dynamic_ncols=True, unit="shot") as bar:
+            self._bar = bar
+            try:
+                yield Stage(name=name, total=total, stream=self.stream, bar=bar)
+            finally:
+                self._bar = None
+
+
+def spoken_time(seconds: float) -> str:
+    """A length of time as people say it: "40 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
