@@ -117,7 +117,7 @@ def test_new_weights_depend_on_the_seed_alone():
 def test_a_model_that_knows_the_answer_has_no_loss(monkeypatch):
     batch = tiny_batch()
 
-    def oracle(model, noisy, t, clean):
+    def oracle(model, noisy, t, clean, prediction):
         x_0 = stack_frames(batch.latents[:, 1:])
         return (noisy - x_0) / t[:, None, None, None, None]  # eps - x_0, from x_t = (1 - t) x_0 + t eps
 
@@ -125,11 +125,35 @@ def test_a_model_that_knows_the_answer_has_no_loss(monkeypatch):
     assert loss_of(tiny_model(), batch) < 1e-8
 
 
-def test_the_loss_at_the_start_is_the_variance_of_the_target():
-    model = new_shot_model(tiny_model().config | {}, seed=0)
-    batch = tiny_batch(b=16)
-    # The last projection starts at zero; noise and these latents have unit variance each.
-    assert loss_of(model, batch) == pytest.approx(2.0, rel=0.1)
+def silent_model() -> WanTransformer3DModel:
+    model = tiny_model()
+    torch.nn.init.zeros_(model.proj_out.weight)
+    return model
+
+
+def test_a_silent_velocity_misses_the_whole_target():
+    # Noise and these latents have unit variance each.
+    loss = loss_of(silent_model(), tiny_batch(b=16), prediction="velocity")
+    assert loss == pytest.approx(2.0, rel=0.1)
+
+
+def test_no_change_after_the_keyframe_is_right_for_a_shot_that_stands_still():
+    still = tiny_batch().latents[:, :1].expand(-1, 9, -1, -1, -1)
+    # Noise on the keyframe that the model sees does not move what the change is counted from.
+    assert loss_of(silent_model(), tiny_batch(latents=still), context_noise=0.5) < 1e-8
+    assert loss_of(silent_model(), tiny_batch()) > 1.0
+
+
+def test_a_predicted_change_is_the_velocity_to_keyframe_plus_change():
+    model, batch = tiny_model(), tiny_batch()
+    clean = clean_slots(batch.latents[:, 0], batch.context, batch.txt, slots=3)
+    noisy = torch.randn(2, 4 * CHANNELS, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
+    t = torch.tensor([0.5, 0.8])
+    with torch.no_grad():
+        change = velocity(model, noisy, t, clean, prediction="velocity")  # the bare output
+        straight = velocity(model, noisy, t, clean, prediction="change")
+    x_0 = noisy - t[:, None, None, None, None] * straight
+    assert torch.allclose(x_0, keyframe_slots(batch.latents[:, :1]) + change, atol=1e-5)
 
 
 def test_an_even_weight_changes_nothing():
@@ -142,7 +166,7 @@ def test_an_even_weight_changes_nothing():
 def test_the_weight_picks_the_places_that_count(monkeypatch):
     """An error only in frame 6, row 1: a weight on it alone sees it whole, a weight elsewhere not at all."""
 
-    def wrong_in_one_place(model, noisy, t, clean):
+    def wrong_in_one_place(model, noisy, t, clean, prediction):
         frames = unstack_frames(target.clone())
         frames[:, 5, :, 1] += 2.0
         return stack_frames(frames)
@@ -202,7 +226,7 @@ def test_context_noise_and_text_dropout_are_off_and_on():
 def test_joined_shots_share_their_noise_level(monkeypatch):
     levels = []
 
-    def note(model, noisy, t, clean):
+    def note(model, noisy, t, clean, prediction):
         levels.append(t)
         return torch.zeros_like(noisy)
 

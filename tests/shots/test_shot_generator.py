@@ -97,6 +97,13 @@ def test_a_shot_has_its_frames_and_starts_with_the_keyframe_itself():
         assert np.array_equal(shot[0], frame(0))
 
 
+def test_a_model_that_sees_no_change_films_a_still():
+    maker = generator()
+    torch.nn.init.zeros_(maker.model.proj_out.weight)
+    (shot,) = maker.generate([request()])
+    assert np.abs(shot.astype(int) - frame(0).astype(int)).max() <= 1
+
+
 def test_the_same_request_gives_the_same_shot():
     assert np.array_equal(film([request()])[0], film([request()])[0])
 
@@ -135,11 +142,15 @@ def test_together_shots_inform_each_other_and_switched_off_they_do_not():
 
 
 def test_together_shots_may_differ_in_length_and_context():
-    pair = [request(seconds=1.0, context=(frame(3), frame(4))), request(seconds=3.0, seed=5)]
-    shots = list(generator(cross_shot=False).generate_together(pair))
-    assert [len(shot) for shot in shots] == [4, 12]
+    three = [
+        request(seconds=1.0, context=(frame(3), frame(4))),
+        request(seconds=3.0, seed=5),
+        request(seed=6, context=(frame(7),)),
+    ]
+    shots = list(generator(cross_shot=False).generate_together(three))
+    assert [len(shot) for shot in shots] == [4, 12, 6]
     # Filling up and masking leaves each what it would be alone.
-    for shot, alone in zip(shots, film(pair), strict=True):
+    for shot, alone in zip(shots, film(three), strict=True):
         assert np.abs(shot.astype(int) - alone.astype(int)).max() <= 1
 
 

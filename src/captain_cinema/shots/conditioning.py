@@ -4,12 +4,16 @@ A clip is its keyframe and 4k further frames. As in Wan's causal video VAE, 1 + 
 slot 0 is the keyframe (its latents four times over), slot j stacks frames 4j-3 to 4j in the channels. Context
 keyframes stand before the shot as slots of their own, each at the start of a shot's stretch of the time axis.
 Clean slots have timestep 0 and no loss.
+
+A small model cannot give back noise: a token of ours has more numbers than the model is wide. So the embedded
+model says what changes after the keyframe, and the velocity follows; Wan's own weights say the velocity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
@@ -33,6 +37,12 @@ SHOT_TXT_LEN = 16
 
 TIMESTEP_SCALE = 1000.0
 """Wan counts noise levels from 0 to 1000, the rest of the project from 0 to 1."""
+
+Prediction = Literal["change", "velocity"]
+"""What a model's output is: what the clean frames add to the keyframe, or the velocity of the path."""
+
+SMALLEST_T = 0.05
+"""Below this noise level a predicted change counts as if made here; the velocity would grow without bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +69,8 @@ class CleanSlots:
 
     latents: Float[Tensor, "b channels clean h w"]
     """Context keyframes, then the shot's own keyframe, as slots."""
+    keyframe: Float[Tensor, "b channels 1 h w"]
+    """The shot's own keyframe as a slot, which a predicted change adds to."""
     txt: Float[Tensor, "b txt_len txt_dim"]
     layout: ShotLayout
 
@@ -166,8 +178,10 @@ def clean_slots(
         if lengths is not None:
             own = torch.arange(slots, device=own.device) < torch.tensor(lengths, device=own.device)[:, None]
         valid = torch.cat([before, own], dim=1)
+    latents = keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1))
     return CleanSlots(
-        latents=keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1)),
+        latents=latents,
+        keyframe=latents[:, :, -1:],
         txt=txt,
         layout=ShotLayout(
             places=shot_places(batch, pairs, slots, shots=shots, device=context.device),
@@ -182,13 +196,23 @@ def velocity(
     noisy: Float[Tensor, "b channels noisy h w"],
     t: Float[Tensor, " b"],
     clean: CleanSlots,
+    *,
+    prediction: Prediction = "change",
 ) -> Float[Tensor, "b channels noisy h w"]:
-    """The model's velocity for the noisy slots, the clean ones standing before them."""
+    """The velocity of the noisy slots, the clean ones standing before them.
+
+    A predicted change d means clean frames x_0 = keyframe + d, and then the velocity at x_t = (1 - t) x_0 + t eps
+    is (x_t - x_0) / t.
+    """
     latents = torch.cat([clean.latents, noisy], dim=2)
     held, slots = clean.latents.shape[2], latents.shape[2]
     rows, cols = token_grid(model, *latents.shape[3:])
     timestep = slot_timesteps(t, held, slots, rows * cols)
-    return joined_forward(model, latents, timestep, clean.txt, clean.layout)[:, :, held:]
+    said = joined_forward(model, latents, timestep, clean.txt, clean.layout)[:, :, held:]
+    if prediction == "velocity":
+        return said
+    level = t.clamp(min=SMALLEST_T).to(said.dtype)
+    return (noisy - clean.keyframe - said) / level[:, None, None, None, None]
 
 
 def training_loss(
@@ -199,6 +223,7 @@ def training_loss(
     shift: float = 3.0,
     context_noise: float = 0.0,
     txt_dropout: float = 0.1,
+    prediction: Prediction = "change",
 ) -> Float[Tensor, ""]:
     """The rectified-flow loss of the noisy slots, weighted mean of the squared error of the velocity.
 
@@ -210,6 +235,7 @@ def training_loss(
         context_noise: largest share of noise mixed into the clean latents while their timestep stays 0, so
             that drawn keyframes, which are never perfect, are as good as true ones; 0 is none.
         txt_dropout: share of items that see no text, for guidance.
+        prediction: what the model's output is.
     """
     b, device = batch.latents.shape[0], batch.latents.device
     keyframe, context, txt = batch.latents[:, 0], batch.context, batch.txt
@@ -234,7 +260,10 @@ def training_loss(
         shots=batch.shots,
         context_valid=batch.context_valid,
     )
-    error = (velocity(model, sample.x_t, t, clean) - sample.target).float().square()
+    # The change is counted from the true keyframe: a flawed one is to be continued as it is, not mended.
+    clean = replace(clean, keyframe=keyframe_slots(batch.latents[:, :1]))
+    said = velocity(model, sample.x_t, t, clean, prediction=prediction)
+    error = (said - sample.target).float().square()
     if batch.weight is None:
         return error.mean()
     weight = stack_frames(batch.weight[:, 1:, None])

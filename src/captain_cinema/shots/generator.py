@@ -24,6 +24,7 @@ from captain_cinema.shots.abilities import (
 )
 from captain_cinema.shots.conditioning import (
     CleanSlots,
+    Prediction,
     clean_slots,
     shot_text,
     slots_for,
@@ -49,6 +50,8 @@ class ShotSettings:
     """Join the self-attention of shots that are filmed together; off, each is filmed as if alone."""
     decode_batch: int = 8
     """Frames decoded at a time, which bounds the memory."""
+    prediction: Prediction = "change"
+    """What the model's output is; "velocity" for Wan's own weights."""
 
 
 class ShotGenerator:
@@ -140,29 +143,32 @@ class ShotGenerator:
             return unstack_frames(noise)
         blind = replace(clean, txt=torch.zeros_like(clean.txt))
         guidance = self.settings.guidance
-        dtype = self.model.dtype
 
         def flow(x: Tensor, t: float) -> Tensor:
             level = torch.full((x.shape[0],), t, device=x.device, dtype=torch.float32)
-            told = velocity(self.model, x.to(dtype), level, clean).float()
+            told = self._velocity(x, level, clean)
             if guidance == 1.0:
                 return told
-            untold = velocity(self.model, x.to(dtype), level, blind).float()
+            untold = self._velocity(x, level, blind)
             return untold + guidance * (told - untold)
 
         levels = timesteps(self.settings.steps, self.settings.shift)
         return unstack_frames(euler(flow, noise, levels, progress))
 
+    def _velocity(self, x: Tensor, level: Tensor, clean: CleanSlots) -> Tensor:
+        kind = self.settings.prediction
+        return velocity(self.model, x.to(self.model.dtype), level, clean, prediction=kind).float()
+
     def _clean(self, requests: Sequence[ShotRequest], lengths: Sequence[int]) -> CleanSlots:
-        """Encode keyframes and captions; shots with fewer context keyframes are filled up and masked."""
+        """Encode keyframes and captions; where context keyframes are fewer, fill up in front and mask."""
         pairs = max(len(request.context) for request in requests)
         frames = [
             frame
             for request in requests
             for frame in (
-                request.keyframe,
-                *request.context,
                 *[request.keyframe] * (pairs - len(request.context)),
+                *request.context,
+                request.keyframe,
             )
         ]
         latents = self.codec.encode_latents(torch.from_numpy(np.stack(frames))).clone()
@@ -173,8 +179,8 @@ class ShotGenerator:
             [request.film_caption for request in requests],
         ).to(latents)
         return clean_slots(
-            latents[:, 0],
-            latents[:, 1:],
+            latents[:, -1],
+            latents[:, :-1],
             txt,
             slots=max(lengths),
             shots=len(requests) if self.settings.cross_shot else 1,
@@ -201,7 +207,7 @@ class ShotGenerator:
 
 def _given(requests: Sequence[ShotRequest], pairs: int) -> Bool[Tensor, "b pairs"]:
     counts = torch.tensor([len(request.context) for request in requests])
-    return torch.arange(pairs) < counts[:, None]
+    return torch.arange(pairs) >= pairs - counts[:, None]
 
 
 def part_of(progress: Progress | None, before: int, total: int) -> Progress | None:
