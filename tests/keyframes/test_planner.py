@@ -55,6 +55,7 @@ def planner() -> KeyframePlanner:
         timestep_guidance_channels=16,
         mlp_ratio=2.0,
         axes_dims_rope=(4, 4, 4, 4),
+        rope_theta=2000.0,
         guidance_embeds=False,
     )
     model = MMDiT(config)

@@ -20,12 +20,12 @@ def group_places(rows: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def build_groups(
-    tokens: Sequence[Float[Tensor, "b img_len channels"]],
+    tokens: Sequence[Float[Tensor, "b _ channels"]],
     txt: Float[Tensor, "b pairs txt_len txt_dim"],
     timestep: Float[Tensor, "b pairs"],
     rows: Sequence[int],
     *,
-    index: Sequence[float] | None = None,
+    index: Sequence[int] | None = None,
     full: tuple[int, int] | None = None,
 ) -> list[PairGroup]:
     """Gather pairs into groups of equal frame size.
@@ -78,8 +78,8 @@ def build_groups(
 
 
 def ungroup(
-    grouped: Sequence[Float[Tensor, "b pairs img_len channels"]], rows: Sequence[int]
-) -> list[Float[Tensor, "b img_len channels"]]:
+    grouped: Sequence[Float[Tensor, "b _ _ channels"]], rows: Sequence[int]
+) -> list[Float[Tensor, "b _ channels"]]:
     """What the transformer gives for `build_groups`' groups, pair after pair again."""
     parts: dict[int, Tensor] = {}
     for places, group in zip(group_places(rows), grouped, strict=True):

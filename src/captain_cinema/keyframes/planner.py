@@ -123,7 +123,7 @@ class DrawnKeyframe:
 class _Given:
     """Context frames as tokens, in story order."""
 
-    tokens: list[Float[Tensor, "1 img_len channels"]]
+    tokens: list[Float[Tensor, "1 _ channels"]]
     rows: list[int]
     timestep: Float[Tensor, "1 pairs"]
 
