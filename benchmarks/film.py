@@ -2,9 +2,9 @@
 
     python -m benchmarks.film [--repeats 5] [--output benchmarks/results/film-cpu.json]
 
-Keyframes are drawn with the fullest memory (the last shot of a 12-shot film). Variants take turns in one run, so
-that their ratio holds even on a busy machine. The last part times what the transformer does in place of the
-paper's local mask: pairs folded into the batch, against one sequence under the dense mask.
+Keyframes are drawn with the fullest memory (the last shot of a 12-shot film). Variants take turns in one run,
+so that their ratio holds even on a busy machine. The last part times what the transformer does in place of
+the paper's local mask: pairs folded into the batch, against one sequence under the dense mask.
 """
 
 from __future__ import annotations

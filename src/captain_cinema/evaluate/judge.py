@@ -90,9 +90,17 @@ def best_fit(
     rows, cols = np.nonzero(where)
     colours = true[rows, cols]
     padded = np.pad(picture, ((reach_y, reach_y), (reach_x, reach_x), (0, 0)), mode="edge")
-    best = np.inf
-    for down in range(2 * reach_y + 1):
-        for right in range(2 * reach_x + 1):
-            difference = np.linalg.norm(padded[rows + down, cols + right] - colours, axis=1)
-            best = min(best, float(np.minimum(difference, SATURATION).mean()))
-    return best
+
+    def difference(down: int, right: int) -> float:
+        apart = padded[rows + reach_y + down, cols + reach_x + right] - colours
+        return float(np.minimum(np.sqrt(np.einsum("nc,nc->n", apart, apart)), SATURATION).mean())
+
+    coarse = {
+        (down, right): difference(down, right)
+        for down in range(1 - reach_y, reach_y, 2)
+        for right in range(-reach_x, reach_x + 1, 2)
+    }
+    middle, centre = min(coarse, key=coarse.__getitem__)
+    downs = range(max(-reach_y, middle - 1), min(reach_y, middle + 1) + 1)
+    rights = range(max(-reach_x, centre - 1), min(reach_x, centre + 1) + 1)
+    return min(difference(down, right) for down in downs for right in rights)

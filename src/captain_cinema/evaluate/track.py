@@ -3,8 +3,7 @@
 The first frame is known with its truth: where the figure is and which pixels are background. In every later
 frame the camera is found first (a zoom about the centre and a sideways shift under which the background
 agrees best), then the figure (the place where its picture, zoomed alike, agrees best). Travel is where the
-figure is less where the camera alone would have put it, so that neither a pan nor a push-in passes for
-walking.
+figure is less where the camera alone would have put it, so that no pan or push-in passes for walking.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from captain_cinema.evaluate.colour import SATURATION, WORKING_HEIGHT, working_lab, working_mask
 
@@ -23,14 +22,26 @@ ZOOMS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5)
 PAN_REACH = 0.5
 """How far a pan may move the background, in frame heights, either way."""
 
-STEADY = 0.98
-"""A camera move or a step must lower the difference below this share of standing still's to be believed."""
+BOB = (-2, 0, 2)
+"""Walking lifts and lowers a figure by so many working pixels."""
+
+STEADY = 0.9
+"""A move must lower the difference below this share of standing still's to be believed."""
+
+AGREEING = 0.7
+"""The share of points that must agree; the others may be hidden, uncovered or have changed shape."""
+
+INSIDE = 0.4
+"""The share of points that must fall into the frame."""
 
 UPPER = 0.7
 """The upper part of a figure is tracked, as a share of its height: legs change shape in walking."""
 
-MOMENTS = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+MOMENTS = (0.3, 0.45, 0.6, 0.8, 1.0)
 """When a clip is looked at, as shares of its length."""
+
+LOST, LOST_AT_LEAST = 1.5, 4.0
+"""A figure is lost where it agrees this many times worse, and so much more (CIELAB), than at its best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +52,28 @@ class Camera:
     shift: int
 
 
-Lab = Float[np.ndarray, "rows cols 3"]
-Mask = Bool[np.ndarray, "rows cols"]
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How far a figure is from where the camera alone would have put it, and how well it agrees there."""
+
+    pixels: int
+    """Working pixels to the right."""
+    difference: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Points:
+    """Coloured points of the first frame, with no zoom yet."""
+
+    rows: Float[np.ndarray, " points"]
+    cols: Float[np.ndarray, " points"]
+    colours: Float[np.ndarray, "points 3"]
+
+    def zoomed(self, zoom: float, frame: Float[np.ndarray, "rows cols 3"]) -> Points:
+        """Where they are after a zoom about the frame's centre."""
+        row, col = (frame.shape[0] - 1) / 2, (frame.shape[1] - 1) / 2
+        rows, cols = (self.rows - row) * zoom + row, (self.cols - col) * zoom + col
+        return Points(rows=rows, cols=cols, colours=self.colours)
 
 
 def travel(
@@ -62,23 +93,28 @@ def travel(
     """
     if len(clip) < 2:
         raise ValueError(f"travel needs at least 2 frames, got {len(clip)}")
-    template = upper_part(working_mask(figure))
-    if not template.any():
-        raise ValueError("the figure to follow is not in the first frame")
-    near = cv2.dilate(working_mask(figures).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     first = working_lab(clip[0])
+    near = cv2.dilate(working_mask(figures).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    template = points_of(first, upper_part(working_mask(figure)), every=2)
+    background = points_of(first, ~near, every=4)
+    if template.rows.size == 0:
+        raise ValueError("the figure to follow is not in the first frame")
     last = len(clip) - 1
     speeds: list[float] = []
+    apart: list[float] = []
     for moment in MOMENTS:
         number = max(1, round(moment * last))
         frame = working_lab(clip[number])
-        camera = find_camera(first, frame, ~near)
-        speeds.append(find_step(first, frame, template, camera) / number)
-    # The median holds when the figure has left the picture at the end, or is taken for something else once.
-    return float(np.median(speeds)) * last / WORKING_HEIGHT
+        camera = find_camera(background, frame)
+        step = find_step(template, frame, camera)
+        speeds.append(step.pixels / number)
+        apart.append(step.difference)
+    # Where it has left the picture, something else is taken for the figure: those moments do not count.
+    found = np.array(apart) <= LOST * min(apart) + LOST_AT_LEAST
+    return float(np.median(np.array(speeds)[found])) * last / WORKING_HEIGHT
 
 
-def upper_part(mask: Mask) -> Mask:
+def upper_part(mask: Bool[np.ndarray, "rows cols"]) -> Bool[np.ndarray, "rows cols"]:
     """The upper share of a figure."""
     rows = np.nonzero(mask.any(axis=1))[0]
     if rows.size == 0:
@@ -88,54 +124,74 @@ def upper_part(mask: Mask) -> Mask:
     return kept
 
 
-def points(mask: Mask, zoom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where a mask's pixels are after a zoom about the centre: rows and columns, not rounded."""
-    rows, cols = np.nonzero(mask)
-    middle_row, middle_col = (mask.shape[0] - 1) / 2, (mask.shape[1] - 1) / 2
-    return (rows - middle_row) * zoom + middle_row, (cols - middle_col) * zoom + middle_col
+def points_of(
+    frame: Float[np.ndarray, "rows cols 3"], mask: Bool[np.ndarray, "rows cols"], *, every: int
+) -> Points:
+    """The frame's points under a mask, one of so many a row and a column."""
+    thinned = np.zeros_like(mask)
+    thinned[::every, ::every] = mask[::every, ::every]
+    rows, cols = np.nonzero(thinned)
+    return Points(rows=rows.astype(float), cols=cols.astype(float), colours=frame[thinned])
 
 
-def difference(colours: np.ndarray, frame: Lab, rows: np.ndarray, cols: np.ndarray) -> float:
-    """Mean colour difference of points that fall into the frame; infinite when most fall out."""
-    row, col = np.rint(rows).astype(int), np.rint(cols).astype(int)
+def differences(
+    points: Points,
+    frame: Float[np.ndarray, "rows cols 3"],
+    ups: Int[np.ndarray, " moves"],
+    rights: Int[np.ndarray, " moves"],
+) -> Float[np.ndarray, " moves"]:
+    """How badly the points agree with a frame under each move: the mean over those that agree best.
+
+    Infinite where too many of them leave the frame.
+    """
+    row = np.rint(points.rows[None] - ups[:, None]).astype(int)
+    col = np.rint(points.cols[None] + rights[:, None]).astype(int)
     inside = (row >= 0) & (row < frame.shape[0]) & (col >= 0) & (col < frame.shape[1])
-    if inside.mean() < 0.4:
-        return np.inf
-    distance = np.linalg.norm(frame[row[inside], col[inside]] - colours[inside], axis=1)
-    return float(np.minimum(distance, SATURATION).mean())
+    seen = frame[row.clip(0, frame.shape[0] - 1), col.clip(0, frame.shape[1] - 1)]
+    apart = np.minimum(np.linalg.norm(seen - points.colours[None], axis=2), SATURATION)
+    apart = np.sort(np.where(inside, apart, np.inf), axis=1)
+    kept = np.maximum(1, (inside.sum(axis=1) * AGREEING).astype(int))
+    counted = np.arange(apart.shape[1])[None] < kept[:, None]
+    mean = np.where(counted, apart, 0.0).sum(axis=1) / kept
+    return np.where(inside.mean(axis=1) >= INSIDE, mean, np.inf)
 
 
-def find_camera(first: Lab, frame: Lab, background: Mask) -> Camera:
+def find_camera(background: Points, frame: Float[np.ndarray, "rows cols 3"]) -> Camera:
     """The zoom and shift under which the first frame's background agrees best with a later frame."""
-    thinned = background.copy()
-    thinned[1::2] = False
-    thinned[:, 1::2] = False
-    colours = first[thinned]
+    still = Camera(zoom=1.0, shift=0)
+    if background.rows.size == 0:
+        return still
     reach = round(PAN_REACH * WORKING_HEIGHT)
-    best, least = Camera(zoom=1.0, shift=0), np.inf
+    least = STEADY * differences(background, frame, np.zeros(1, int), np.zeros(1, int))[0]
+    best = still
     for zoom in ZOOMS:
-        rows, cols = points(thinned, zoom)
-        for shift in range(-reach, reach + 1):
-            found = difference(colours, frame, rows, cols + shift)
-            if zoom == 1.0 and shift == 0:
-                found *= STEADY
-            if found < least:
-                best, least = Camera(zoom=zoom, shift=shift), found
+        zoomed = background.zoomed(zoom, frame)
+        for shifts in (np.arange(-reach, reach + 1, 2), np.arange(best.shift - 1, best.shift + 2)):
+            found = differences(zoomed, frame, np.zeros_like(shifts), shifts)
+            if found.min() < least:
+                best, least = Camera(zoom=zoom, shift=int(shifts[found.argmin()])), found.min()
     return best
 
 
-def find_step(first: Lab, frame: Lab, figure: Mask, camera: Camera) -> int:
-    """How far the figure is from where the camera alone would have put it, in working pixels."""
-    rows, cols = points(figure, camera.zoom)
-    colours = first[figure]
+def find_step(figure: Points, frame: Float[np.ndarray, "rows cols 3"], camera: Camera) -> Step:
+    """Where the figure's picture agrees best with a later frame."""
+    zoomed = figure.zoomed(camera.zoom, frame)
     width = frame.shape[1]
-    steps = sorted(range(-width, width + 1), key=abs)
-    best, least = 0, np.inf
-    for step in steps:
-        # Walking bobs: the figure may stand a little higher or lower.
-        found = min(
-            difference(colours, frame, rows + up, cols + camera.shift + step) for up in (-2, -1, 0, 1, 2)
-        )
-        if found < least * (STEADY if step else 1.0):
-            best, least = step, found
-    return best
+    best, least = 0, float(best_of_bobs(zoomed, frame, np.zeros(1, int), camera)[0])
+    bar = STEADY * least
+    for coarse in (True, False):
+        steps = np.arange(-width, width + 1, 2) if coarse else np.arange(best - 1, best + 2)
+        found = best_of_bobs(zoomed, frame, steps, camera)
+        if found.min() < bar:
+            best, least = int(steps[found.argmin()]), float(found.min())
+            bar = least
+    return Step(pixels=best, difference=least)
+
+
+def best_of_bobs(
+    figure: Points, frame: Float[np.ndarray, "rows cols 3"], steps: Int[np.ndarray, " moves"], camera: Camera
+) -> Float[np.ndarray, " moves"]:
+    """The difference at each step, at the height where it is least."""
+    rights = steps + camera.shift
+    found = [differences(figure, frame, np.full_like(steps, up), rights) for up in BOB]
+    return np.minimum.reduce(found)
