@@ -73,7 +73,10 @@ def name_key(name: str) -> str:
 
 def names_in(caption: str) -> tuple[str, ...]:
     """The names tagged in a caption, as written, each once, in order."""
-    return tuple({name_key(name): name.strip() for name in reversed(_TAG.findall(caption))}.values())[::-1]
+    found: dict[str, str] = {}
+    for name in _TAG.findall(caption):
+        found.setdefault(name_key(name), name.strip())
+    return tuple(found.values())
 
 
 @lru_cache(maxsize=65_536)

@@ -29,7 +29,7 @@ def read_text(path: Path, *, what: str = "story") -> str:
     Raises:
         StoryError: missing, a folder, too large, empty, binary, or in another encoding; names the byte.
     """
-    shown = one_line(str(path))
+    shown = one_line(path, 300)
     try:
         if path.is_dir():
             raise StoryError(f"{shown} is a folder; give the {what} file itself")
@@ -61,7 +61,8 @@ def decode(data: bytes, source: str) -> str:
         name = "UTF-16" if utf16 else "UTF-8"
         raise StoryError(f"{source}: byte {error.start} is not valid {name}; save it as UTF-8") from None
     if control := _NOT_TEXT.search(text):
-        code, place = ord(control[0]), len(text[: control.start()].encode("utf-16-le" if utf16 else "utf-8"))
+        code, before = ord(control[0]), text[: control.start()]
+        place = len(before.encode("utf-16" if utf16 else "utf-8")) + 3 * data.startswith(codecs.BOM_UTF8)
         raise StoryError(
             f"{source}: byte {place} is the control code U+{code:04X}; save it as UTF-8 plain text"
         )

@@ -10,13 +10,16 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from captain_cinema.script import MAX_NAME, check_name, name_key
 from captain_cinema.writer.words import (
+    ADDRESSING,
+    BARE_VERBS,
     CALLED,
     DETERMINERS,
     GERMAN,
+    HELPING_VERBS,
     NOT_NAMES,
     PERSON_VERBS,
     PLACE_WORDS,
@@ -32,6 +35,7 @@ _MARKUP = re.compile(
 _TOKEN = re.compile(
     r"(?:Mrs?|Ms|Dr|St|Prof|Capt)\.(?=\s+[^\W\d_])|[^\W\d_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W\d_]))*|[^\s\w]|\d+"
 )
+_POSSESSIVE = re.compile(r"['’]s\b")
 _NEVER = NOT_NAMES - TITLES
 _SENTENCE_ENDS = frozenset('.!?…。！？:;"“”«»„‘(—–*•')
 _KOREAN_PARTICLES = re.compile(
@@ -55,19 +59,22 @@ class _Uses:
 
     total: int = 0
     inside: int = 0
-    """Not at the start of a sentence."""
+    """Not at the start of a sentence, nor after a word of place."""
     places: int = 0
     """After "in", "to", ...: perhaps a place."""
     articles: int = 0
     """After an article or the like: a thing."""
     subject: int = 0
-    """Before a verb of persons."""
+    """Before a verb of persons, or addressed by one."""
     subject_inside: int = 0
+    helped: int = 0
+    """Before "is", "has" and the like."""
+    partners: set[str] = field(default_factory=set)
+    """Names that "and" joins to it."""
     introduced: int = 0
     """Before ", a ..." or after "called"."""
     starts_lower: int = 0
     """At a sentence's start with a small word behind."""
-    first: int = 0
 
 
 def guess_names(texts: Iterable[str]) -> list[str]:
@@ -75,31 +82,33 @@ def guess_names(texts: Iterable[str]) -> list[str]:
     uses: dict[str, _Uses] = defaultdict(_Uses)
     small: set[str] = set()
     german = words = 0
-    for place, text in enumerate(texts):
-        tokens = _TOKEN.findall(text)
+    for text in texts:
+        tokens = _TOKEN.findall(_POSSESSIVE.sub(" ", text))
         words += len(tokens)
         for token in tokens:
             if token[0].islower():
                 small.add(token)
                 german += token in GERMAN
-        _collect(tokens, uses, place)
+        _collect(tokens, uses)
     is_german = german > 0.06 * words
-    names = [
-        name
+    possible = {
+        name: use
         for name, use in uses.items()
-        if not any(part in small for part in name.casefold().split() if part not in TITLES)
-        and _is_person(use, is_german)
-    ]
-    return _shortest(names)
+        if not use.articles
+        and not any(part in small for part in name.casefold().split() if part not in TITLES)
+    }
+    sure = {name for name, use in possible.items() if _is_person(use, is_german)}
+    return _shortest([name for name, use in possible.items() if name in sure or use.partners & sure])
 
 
-def _collect(tokens: Sequence[str], uses: dict[str, _Uses], place: int) -> None:
-    at = 0
+def _collect(tokens: Sequence[str], uses: dict[str, _Uses]) -> None:
+    at, joined = 0, ""
     while at < len(tokens):
         end = at
         while end < len(tokens) and _is_capitalised(tokens[end]):
             end += 1
         if end == at:
+            joined = joined if tokens[at] == "and" else ""
             at += 1
             continue
         start = at
@@ -108,19 +117,28 @@ def _collect(tokens: Sequence[str], uses: dict[str, _Uses], place: int) -> None:
         run = tokens[start:end]
         at = end
         if not run or any(part.casefold() in _NEVER for part in run):
+            joined = ""
             continue
         before = tokens[start - 1].casefold() if start else ""
         behind = tokens[end].casefold() if end < len(tokens) else ""
         second = tokens[end + 1].casefold() if end + 1 < len(tokens) else ""
         inside = bool(before) and before not in _SENTENCE_ENDS
-        use = uses[" ".join(run)]
-        use.first = use.first if use.total else place
+        addressed = before in ("to", "at") and start > 1 and tokens[start - 2].casefold() in ADDRESSING
+        at_place = before in PLACE_WORDS and not addressed
+        name = " ".join(run)
+        use = uses[name]
+        if joined and before == "and":
+            use.partners.add(joined)
+            uses[joined].partners.add(name)
+        joined = name
         use.total += 1
-        use.inside += inside
-        use.places += before in PLACE_WORDS
+        use.inside += inside and not at_place
+        use.places += at_place
         use.articles += before in DETERMINERS
-        use.subject += behind in PERSON_VERBS
-        use.subject_inside += inside and behind in PERSON_VERBS
+        acts = behind in PERSON_VERBS or (before == "and" and behind in BARE_VERBS) or addressed
+        use.subject += acts
+        use.subject_inside += inside and acts
+        use.helped += behind in HELPING_VERBS
         use.introduced += (behind == "," and second in ("a", "an")) or before in CALLED
         use.starts_lower += not inside and behind[:1].islower()
 
@@ -138,15 +156,15 @@ def _may_begin(tokens: Sequence[str], start: int, end: int) -> bool:
 
 
 def _is_person(use: _Uses, is_german: bool) -> bool:
-    if use.articles or use.places * 2 > use.total:
+    if use.places * 2 > use.total:
         return False
     if is_german:
         return use.total >= 2 and use.starts_lower >= 1
     if use.introduced or use.subject_inside:
         return True
-    if use.total >= 2 and (use.inside or use.subject):
+    if use.total >= 2 and (use.inside or use.subject or (use.helped and not use.places)):
         return True
-    return use.subject >= 1 and use.places == 0
+    return use.subject >= 1 and not use.places
 
 
 def _shortest(names: list[str]) -> list[str]:

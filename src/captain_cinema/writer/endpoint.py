@@ -42,8 +42,8 @@ Rules: exactly {shots} shots. The film's "caption" is one sentence about place, 
 is how a person or animal looks: kind, colours, clothes. Every shot's caption is one sentence of what is seen:
 where, who, doing what; every name in it stands in angle brackets, as in <Mara>, and every such name is in the
 cast. Looks are told in "description" alone. "framing" is one of {framings}; "camera" one of {cameras};
-"seconds" from 2 to 4; "scene" is the place and hour, the same text whenever the film comes back to it. Write in
-the language of the idea."""
+"seconds" from 2 to 4; "scene" is the place and hour, the same text whenever the film comes back to it.
+Write in the language of the idea."""
 
 
 def write_with_endpoint(

@@ -72,6 +72,8 @@ class _Reader:
         self.opens = True
         self.in_cast = False
         self.cast_ends_at_blank = False
+        self.cast_is_bulleted: bool | None = None
+        self.is_item = False
         self.paragraph: list[str] = []
 
     def read(self, text: str) -> Story:
@@ -144,7 +146,7 @@ class _Reader:
             self._flush()
         elif item:
             self._flush()
-            self.paragraph = [item[1]]
+            self.paragraph, self.is_item = [item[1]], True
         else:
             self.paragraph.append(line.strip())
 
@@ -161,9 +163,12 @@ class _Reader:
         member = _MEMBER.match(entry)
         short = member is not None and len(member["name"].split()) <= 4
         described = member is not None and any(member.group("a", "b", "c", "d"))
-        if not short or not (described or _is_name_alone(entry)):
+        bulleted = item is not None
+        alike = self.cast_is_bulleted in (None, bulleted)
+        if not short or not alike or not (described or _is_name_alone(entry)):
             self.in_cast = False
             return False
+        self.cast_is_bulleted = bulleted
         self._member(entry)
         return True
 
@@ -182,8 +187,9 @@ class _Reader:
         self.story.cast.append((name, " ".join(description.strip("*_ ").split())))
 
     def _flush(self) -> None:
-        lines, self.paragraph = self.paragraph, []
-        for text in ["\n".join(group) for group in _line_groups(lines)]:
+        groups = [self.paragraph] if self.is_item else _line_groups(self.paragraph)
+        self.paragraph, self.is_item = [], False
+        for text in map("\n".join, groups):
             if any(char.isalnum() for char in text):
                 self.story.blocks.append(Block(text=text, scene=self.scene, opens_scene=self.opens))
                 self.opens = False

@@ -92,11 +92,31 @@ _PERSON_VERBS = """
     drew paints painted fights fought wins won tries tried begins began starts started decides decided
     learns learned falls fell gets got keeps kept makes made leans leaned rests rested lights lit chases
     chased escapes escaped explores explored discovers discovered appears appeared disappears disappeared
-    is was has had does did can could will would must doesn't isn't wasn't walk run wave jump sit dance
-    bow nod clap look stand sleep say ask shout laugh smile sing talk meet hug go come
 """
 PERSON_VERBS = frozenset(_PERSON_VERBS.split())
 """Verb forms; after a capitalised word without an article they make a person of it."""
+
+_HELPING_VERBS = """
+    is was has had does did can could will would must doesn't isn't wasn't
+"""
+HELPING_VERBS = frozenset(_HELPING_VERBS.split())
+"""After a person or a town alike."""
+
+_BARE_VERBS = """
+    walk run wave jump sit dance bow nod clap look stand sleep say ask shout laugh smile sing talk meet
+    hug go come bow sing clap fight play work live hide wait stop turn follow dream wonder hold swim fly
+    ride
+"""
+BARE_VERBS = frozenset(_BARE_VERBS.split())
+"""After two persons joined by "and"."""
+
+_ADDRESSING = """
+    waves waved bows bowed talks talked speaks spoke says said sings sang nods nodded listens listened
+    whispers whispered shouts shouted points pointed runs ran turns turned calls called writes wrote reads
+    gives gave shows showed brings brought belongs back next close
+"""
+ADDRESSING = frozenset(_ADDRESSING.split())
+"""Before "to" and a name they make a person of it."""
 
 _CALLED = """
     named called is-named name
