@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +97,33 @@ def write_manifest(folder: Path) -> None:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in (".json", ".safetensors"))
     files = {p.relative_to(folder).as_posix(): file_digest(p) for p in paths if p.name != MANIFEST}
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1, sort_keys=True) + "\n")
+
+
+def install_weights(export: Path, name: str = "embedded") -> list[str]:
+    """Put a training run's export into a preset's folder and renew its manifest.
+
+    Args:
+        export: a folder in the layout of the weights, or a part of it.
+        name: the preset.
+
+    Returns:
+        The files that were written, relative to the preset's folder.
+
+    Raises:
+        WeightsError: the export holds no weights.
+    """
+    folder = weights_folder(name)
+    files = sorted(
+        p for p in export.rglob("*") if p.suffix in (".json", ".safetensors") and p.name != MANIFEST
+    )
+    if not any(p.suffix == ".safetensors" for p in files):
+        raise WeightsError(f"{export} holds no safetensors; train the part to its end first")
+    written = [path.relative_to(export) for path in files]
+    for path, relative in zip(files, written, strict=True):
+        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / relative)
+    write_manifest(folder)
+    return [relative.as_posix() for relative in written]
 
 
 def verify_weights(folder: Path) -> None:

@@ -39,3 +39,18 @@ def clean_from(
 ) -> Float[Tensor, "*n"]:
     """Follow a velocity to the clean end of its straight path: x_0 = x_t - t v."""
     return x_t - t.to(x_t.dtype).reshape(*t.shape, *[1] * (x_t.ndim - t.ndim)) * velocity
+
+
+SMALLEST_T = 0.05
+"""Below this noise level a predicted frame counts as if predicted here; its velocity has no bound."""
+
+
+def velocity_to(
+    x_t: Float[Tensor, "*n"], x_0: Float[Tensor, "*n"], t: Float[Tensor, "*m"]
+) -> Float[Tensor, "*n"]:
+    """Point at a predicted clean x_0: the velocity (x_t - x_0) / t, the inverse of `clean_from`.
+
+    A model that is narrow beside its tokens cannot give back the noise that a velocity holds; it says x_0.
+    """
+    level = t.clamp(min=SMALLEST_T).to(x_t.dtype).reshape(*t.shape, *[1] * (x_t.ndim - t.ndim))
+    return (x_t - x_0) / level

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from torch import Tensor
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
 from captain_cinema.backbone.text import PhraseEncoder
-from captain_cinema.flow.path import interpolate
+from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
 from captain_cinema.playhouse import story
@@ -53,6 +54,8 @@ class KeyframeTraining:
     figure_weight: float = 2.0
     """Extra weight of the loss where characters stand: 1 + this times their cover."""
     shift: float = 2.0
+    prediction: Literal["clean", "velocity"] = "clean"
+    """What the model says; the loss is that of the velocity in either case."""
     context_noise: float = 0.25
     """Top of the band from which given frames' noise is drawn."""
     drop_text: float = 0.1
@@ -173,6 +176,9 @@ class KeyframeTask:
             full=(self.rows, 2 * self.rows),
         )
         drawn = torch.stack(ungroup(self.model(groups), batch.rows)[batch.given :], dim=1)
+        if self.training.prediction == "clean":
+            noisy = torch.stack([sample.x_t for sample in samples[batch.given :]], dim=1)
+            drawn = velocity_to(noisy, drawn, t[:, batch.given :].to(device))
         goal = torch.stack([sample.target for sample in samples[batch.given :]], dim=1)
         error = (drawn.float() - goal).square().mean(dim=-1)
         weight = 1 + self.training.figure_weight * batch.figures.to(device)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from captain_cinema.flow.path import interpolate
+from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes.pairs import build_groups
@@ -52,7 +52,9 @@ def next_keyframes(
             pairs = [*context.unbind(1), x[:, 0]]
             groups = build_groups(pairs, words, levels, [task.rows] * (given + 1))
             drawn.append(task.model(groups)[0][:, -1:])
-        return drawn[1] + guidance * (drawn[0] - drawn[1])
+        said = drawn[1] + guidance * (drawn[0] - drawn[1])
+        clean = task.training.prediction == "clean"
+        return velocity_to(x, said, torch.full((size, 1), t, device=device)) if clean else said
 
     return euler(velocity, noise, timesteps(steps, task.training.shift))[:, 0]
 
