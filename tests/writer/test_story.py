@@ -16,8 +16,8 @@ from captain_cinema.writer.story import write_script
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def captions(text: str, **options: bool) -> list[str]:
-    return [shot.caption for shot in write_script(text, **options).shots]
+def captions(text: str) -> list[str]:
+    return [shot.caption for shot in write_script(text).shots]
 
 
 def words(text: str) -> str:
@@ -153,9 +153,9 @@ def test_fifty_characters() -> None:
 
 def test_two_thousand_lines_are_quick() -> None:
     story = "\n".join(f"Mara meets Bo {line} times in the street, and Bo waves." for line in range(2_000))
-    begun = time.perf_counter()
+    begun = time.process_time()
     script = write_script(story)
-    assert time.perf_counter() - begun < 4  # about 0.2 s; a shared machine may be slow
+    assert time.process_time() - begun < 4
     assert len(script.shots) == 2_000
     assert [member.name for member in script.cast] == ["Mara", "Bo"]
 
@@ -164,10 +164,10 @@ def test_two_thousand_lines_are_quick() -> None:
     "unit", [".", "<!--", "“", "「", "Mr. ", '"', "(", "* ", "# ", "<", "a.b ", "Mara, ", "- "]
 )
 def test_no_text_takes_long(unit: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with suppress(StoryError):
         write_script("Cast:\n- Mara: x\n\n" + unit * 50_000)
-    assert time.perf_counter() - begun < 4
+    assert time.process_time() - begun < 4
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -24,6 +24,7 @@ MOST = 400
 
 _TAG = re.compile(r"<[^<>\n]{1,100}>")
 _QUOTED = re.compile(r"“[^“”]*”|\"[^\"]*\"|«[^«»]*»|「[^「」]*」")
+_SHORTENED = re.compile(r"(?:n['’]t|['’](?:s|re|ve|ll|d|m))\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|[\u0300-\u036f]|-(?=[^\W\d_]))*")
 
 
@@ -47,12 +48,12 @@ def undrawable(
         Words as "dragon (nearest: frog)", without the nearest if there is no encoder.
     """
     known = sorted(known)
-    stems = {stem for word in known for stem in _stems(word)}
+    passed = _with_singulars([*known, *UNSEEN])
     counts = Counter(word for text in _texts(script) for word in _words(text))
     unknown = [
         word
         for word, _ in counts.most_common()
-        if word not in UNSEEN and not word.endswith("ly") and stems.isdisjoint(_stems(word))
+        if not word.endswith("ly") and passed.isdisjoint(_stems(word))
     ][:MOST]
     if sentence is None or not unknown:
         return [one_line(word, 24) for word in unknown]
@@ -74,10 +75,13 @@ def _texts(script: Script) -> Iterable[str]:
 
 
 def _words(text: str) -> Iterable[str]:
-    seen = _QUOTED.sub(" ", _TAG.sub(" ", text))
-    for match in _WORD.finditer(seen):
-        if len(match[0]) > 1 and seen[max(0, match.start() - 1) : match.start()] not in ("'", "’"):
+    for match in _WORD.finditer(_SHORTENED.sub(" ", _QUOTED.sub(" ", _TAG.sub(" ", text)))):
+        if len(match[0]) > 1:
             yield match[0].lower()
+
+
+def _with_singulars(words: Iterable[str]) -> set[str]:
+    return {form for word in words for form in (word, word.removesuffix("s"))}
 
 
 def _stems(word: str) -> set[str]:

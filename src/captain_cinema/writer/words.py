@@ -124,42 +124,42 @@ _CALLED = """
 CALLED = frozenset(_CALLED.split())
 
 _UNSEEN = """
-    says said asks asked tells told answers answered replies replied shouts shouted whispers whispered
-    calls called speaks spoke talks talked thinks thought knows knew remembers remembered wants wanted
-    hopes hoped feels felt seems seemed becomes became decides decided tries tried begins began starts
-    started stops stopped waits waited goes went comes came gets got keeps kept makes made lets gives gave
-    takes took has had having being been loves loved likes liked needs needed wonders means meant happens
-    happened sees saw hears heard listens watches watched finds found meets met follows followed helps
-    helped stays stayed lives lived arrives arrived leaves returns returned turns turned moves moved holds
-    held carries carried wears wore wearing dressed holding carrying same different own whole other new
-    old young good bad nice dear best better great big small little tiny huge large long short tall high
-    low wide deep thick thin first last next back away thing things way place side edge middle centre
-    center left right top bottom front end part kind sort name word words idea moment while hour minute
-    minutes hours story tale film movie scene shot camera view framing close-up close medium pan pans push
-    pushes zoom zooms static shows shown seen happy happily glad gladly sad sadly proud lonely tired angry
-    afraid brave gentle quiet still warm cold alone together again soon later once sudden slow fast quick
-    early late lot bit pair couple group full empty nobody everyone number step steps turn look looks
-    everything something day days time times flashback memory animation establishing dances hello goodbye
-    yes no thank thanks please
+    mid waist closer gone ca wo sha says said asks asked tells told answers answered replies replied
+    shouts shouted whispers whispered calls called speaks spoke talks talked thinks thought knows knew
+    remembers remembered wants wanted hopes hoped feels felt seems seemed becomes became decides decided
+    tries tried begins began starts started stops stopped waits waited goes went comes came gets got keeps
+    kept makes made lets gives gave takes took has had having being been loves loved likes liked needs
+    needed wonders means meant happens happened sees saw hears heard listens watches watched finds found
+    meets met follows followed helps helped stays stayed lives lived arrives arrived leaves returns
+    returned turns turned moves moved holds held carries carried wears wore wearing dressed holding
+    carrying same different own whole other new old young good bad nice dear best better great big small
+    little tiny huge large long short tall high low wide deep thick thin first last next back away thing
+    things way place side edge middle centre center left right top bottom front end part kind sort name
+    word words idea moment while hour minute minutes hours story tale film movie scene shot camera view
+    framing close-up close medium pan pans push pushes zoom zooms static shows shown seen happy happily
+    glad gladly sad sadly proud lonely tired angry afraid brave gentle quiet still warm cold alone
+    together again soon later once sudden slow fast quick early late lot bit pair couple group full empty
+    nobody everyone number step steps turn look looks everything something day days time times flashback
+    memory animation establishing dances hello goodbye yes no thank thanks please
 """
 UNSEEN = GRAMMAR | frozenset(_UNSEEN.split())
 """Words of a caption that no picture is wrong for: speech, thought, order, size, mood, the camera."""
 
 _DRAWABLE = """
-    fox cat bear rabbit mouse frog girl boy woman man animal person people friend fur skin hair curly bun
-    orange grey gray brown white black golden pink blue pale tan dark red yellow green teal purple blond
-    blonde coat dress jacket robe sweater hat cap beanie straw crown scarf glasses tie backpack necklace
-    clothes forest woods wood trees beach seaside seashore shore sand sandy sea street road town city
-    kitchen cosy cook castle hall throne room mountains hills peaks alps meadow field grass grassy pasture
-    harbour harbor port docks library bookshelves desert dunes snowfield snowy plain frozen cave cavern
-    grotto rocky market bazaar square stalls train station railway platform rooftop roof terrace bedroom
-    bed chamber morning dawn sunrise daybreak noon afternoon daytime daylight sunlit sunset dusk evening
-    twilight night midnight moon moonlit moonlight sun sky clear rain rainy downpour rainstorm snow
-    snowfall snowflakes fog foggy mist haze ground stand stands walk walks strolls wanders run runs
-    sprints dashes wave waves greets jump jumps leaps hops sit sits seat dance twirls bow bows nod nods
-    agreement clap claps applauds hands hand joy gazes glances asleep sleep sleeps dozes drifts falling
-    drifting lantern umbrella book ball balloon flower suitcase kite light lies politely deeply gently
-    quietly heavy
+    reading hop leap fall fox cat bear rabbit mouse frog girl boy woman man animal person people friend
+    fur skin hair curly bun orange grey gray brown white black golden pink blue pale tan dark red yellow
+    green teal purple blond blonde coat dress jacket robe sweater hat cap beanie straw crown scarf glasses
+    tie backpack necklace clothes forest woods wood trees beach seaside seashore shore sand sandy sea
+    street road town city kitchen cosy cook castle hall throne room mountains hills peaks alps meadow
+    field grass grassy pasture harbour harbor port docks library bookshelves desert dunes snowfield snowy
+    plain frozen cave cavern grotto rocky market bazaar square stalls train station railway platform
+    rooftop roof terrace bedroom bed chamber morning dawn sunrise daybreak noon afternoon daytime daylight
+    sunlit sunset dusk evening twilight night midnight moon moonlit moonlight sun sky clear rain rainy
+    downpour rainstorm snow snowfall snowflakes fog foggy mist haze ground stand stands walk walks strolls
+    wanders run runs sprints dashes wave waves greets jump jumps leaps hops sit sits seat dance twirls bow
+    bows nod nods agreement clap claps applauds hands hand joy gazes glances asleep sleep sleeps dozes
+    drifts falling drifting lantern umbrella book ball balloon flower suitcase kite light lies politely
+    deeply gently quietly heavy
 """
 DRAWABLE = frozenset(_DRAWABLE.split())
 """What the playhouse draws, in its own words and those its captions use; a test holds the two together."""
