@@ -201,8 +201,8 @@ def velocity(
 ) -> Float[Tensor, "b channels noisy h w"]:
     """The velocity of the noisy slots, the clean ones standing before them.
 
-    A predicted change d means clean frames x_0 = keyframe + d, and the velocity of x_t = (1 - t) x_0 + t eps is
-    then (x_t - x_0) / t.
+    A predicted change d means clean frames x_0 = keyframe + d, and then the velocity (x_t - x_0) / t at
+    x_t = (1 - t) x_0 + t eps.
     """
     latents = torch.cat([clean.latents, noisy], dim=2)
     held, slots = clean.latents.shape[2], latents.shape[2]
