@@ -8,6 +8,7 @@ attention mask, and no mask is ever built. At one pair the network equals FLUX.2
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Complex, Float
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from captain_cinema.backbone import checkpoint
 from captain_cinema.backbone.layers import DoubleBlock, Embedder, FinalLayer, Modulation, Shift, SingleBlock
+from captain_cinema.backbone.pairs import Context, MMDiTConfig, PairGroup
 from captain_cinema.backbone.rotary import pair_ids, rotary
 from captain_cinema.errors import WeightsError
 
@@ -28,82 +30,6 @@ __all__ = [
     "pair_ids",
     "save_mmdit",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MMDiTConfig:
-    """Sizes of the network: the fields and defaults of a FLUX.2 config.json."""
-
-    patch_size: int = 1
-    in_channels: int = 128  # numbers a latent token
-    out_channels: int | None = None  # None: as many as in_channels
-    num_layers: int = 8  # double-stream blocks
-    num_single_layers: int = 48
-    attention_head_dim: int = 128
-    num_attention_heads: int = 48
-    joint_attention_dim: int = 15360  # numbers a text token
-    timestep_guidance_channels: int = 256
-    mlp_ratio: float = 3.0
-    axes_dims_rope: tuple[int, ...] = (32, 32, 32, 32)  # head channels for pair, row, column, text place
-    rope_theta: float = 2000
-    eps: float = 1e-6
-    guidance_embeds: bool = True  # a guidance-distilled model reads the guidance strength
-
-    def __post_init__(self):
-        if sum(self.axes_dims_rope) != self.attention_head_dim or any(d % 2 for d in self.axes_dims_rope):
-            raise ValueError(
-                f"axes_dims_rope must be even and sum to attention_head_dim {self.attention_head_dim},"
-                f" got {tuple(self.axes_dims_rope)}"
-            )
-
-    @property
-    def dim(self) -> int:
-        """Width of the network."""
-        return self.num_attention_heads * self.attention_head_dim
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairGroup:
-    """Pairs whose frames have the same number of tokens: one scale of GoldenMem."""
-
-    img: Float[Tensor, "b pairs img_len channels"]  # noisy latents
-    txt: Float[Tensor, "b pairs txt_len txt_dim"]
-    timestep: Float[Tensor, "b pairs"]  # noise level, 0 (clean) to 1 (noise)
-    img_ids: Float[Tensor, "pairs img_len 4"]  # (pair index, row, column, text place)
-    txt_ids: Float[Tensor, "pairs txt_len 4"]
-
-    def __post_init__(self):
-        b, pairs, img_len, _ = self.img.shape
-        wanted = {
-            "txt": (b, pairs, self.txt.shape[2]),
-            "timestep": (b, pairs),
-            "img_ids": (pairs, img_len),
-            "txt_ids": (pairs, self.txt.shape[2]),
-        }
-        for name, shape in wanted.items():
-            got = tuple(getattr(self, name).shape)
-            if got[: len(shape)] != shape:
-                raise ValueError(
-                    f"{name} should start with {shape} to fit img {(b, pairs, img_len)}, got {got}"
-                )
-
-    @property
-    def pair_len(self) -> int:
-        """Tokens of one pair, text and image."""
-        return self.txt.shape[2] + self.img.shape[2]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Keys and values of earlier pairs in each single-stream block, rotated: computed once, read often."""
-
-    blocks: tuple[tuple[Float[Tensor, "b len heads head_dim"], Float[Tensor, "b len heads head_dim"]], ...]
-    last_index: float  # the largest pair index inside
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens the context holds."""
-        return self.blocks[0][0].shape[1] if self.blocks else 0
 
 
 @dataclass(frozen=True)
@@ -283,13 +209,13 @@ def _causal_lengths(index: Sequence[float], length: Sequence[int]) -> list[int]:
 def init_weights(model: MMDiT, generator: torch.Generator, *, match_heads: bool = False) -> MMDiT:
     """Initialise for training from scratch.
 
-    Linear layers get Xavier's uniform weights (each of a fused layer's parts by itself), modulation small ones,
+    Linear layers get Xavier's uniform weights (each part of a fused layer by itself), modulation small ones,
     and the output layer zeros, so that the first prediction is zero, the mean of the target.
 
-    With `match_heads` the first two single-stream blocks start with W_q = W_k. Then a token's query equals its
-    own key, and so does the query of a token with the same content elsewhere: from the first step on, a name in
-    one caption attends to the same name in the captions before, up to the angle between their positions. Binding
-    a name to the look in an earlier frame needs exactly this lookup as its first half, and from random queries
+    With `match_heads` the first two single-stream blocks start with W_q = W_k. A token's query equals its
+    own key, and so does the query of a token with the same content elsewhere: from the first step, a name in
+    one caption attends to the same name in earlier ones, up to the angle between their positions. Binding a
+    name to the look in an earlier frame needs exactly this lookup as its first half, and from random queries
     and keys gradient descent takes very long to find it.
 
     Args:
@@ -335,18 +261,7 @@ def load_mmdit(
     Raises:
         WeightsError: the folder is missing, damaged, or holds another model.
     """
-    given = checkpoint.read_config(folder)
-    unknown = given.keys() - {field.name for field in fields(MMDiTConfig)}
-    if unknown:
-        raise WeightsError(
-            f"{folder / 'config.json'} has the unknown field {min(unknown)!r}; is it a FLUX.2 model?"
-        )
-    try:
-        given["axes_dims_rope"] = tuple(given.get("axes_dims_rope", MMDiTConfig.axes_dims_rope))
-        with torch.device("meta"):
-            model = MMDiT(MMDiTConfig(**given))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{folder / 'config.json'} cannot describe a model: {error}") from None
+    model = _empty_model(checkpoint.read_config(folder), folder)
     state = checkpoint.from_diffusers(checkpoint.read_weights(folder), model.state_dict())
     model.load_state_dict(state, assign=True)
     return model.to(device=device, dtype=dtype).eval()
@@ -355,3 +270,25 @@ def load_mmdit(
 def save_mmdit(model: MMDiT, folder: Path) -> None:
     """Write a model as a folder that `load_mmdit` and diffusers' `from_pretrained` read."""
     checkpoint.write_folder(folder, asdict(model.config), checkpoint.to_diffusers(model.state_dict()))
+
+
+def _empty_model(given: dict[str, Any], folder: Path) -> MMDiT:
+    """Build the model that a config.json describes, without memory for its weights."""
+    kinds = {"axes_dims_rope": (list, tuple), "out_channels": (int, type(None)), "rope_theta": (int, float)}
+    known = {field.name: kinds.get(field.name, (type(field.default),)) for field in fields(MMDiTConfig)}
+    for name, value in given.items():
+        if name not in known:
+            raise WeightsError(
+                f"{folder / 'config.json'} has the unknown field {name!r}; is it a FLUX.2 model?"
+            )
+        if not isinstance(value, known[name]):
+            raise WeightsError(
+                f"{folder / 'config.json'} has {name} = {value!r}, which cannot describe a model"
+            )
+    try:
+        rope = tuple(given.get("axes_dims_rope", MMDiTConfig.axes_dims_rope))
+        with torch.device("meta"):
+            return MMDiT(MMDiTConfig(**given | {"axes_dims_rope": rope}))
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{folder / 'config.json'} cannot describe a model: {reason}") from None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def pair_ids(
-    pair_index: Sequence[float],
+    pair_index: Sequence[int | float],
     rows: int,
     cols: int,
     txt_len: int,
@@ -18,9 +18,9 @@ def pair_ids(
 ) -> tuple[Float[Tensor, "pairs img_len 4"], Float[Tensor, "pairs txt_len 4"]]:
     """Give every token of some pairs its place: (pair index, row, column, place in the caption).
 
-    The pair index on the first axis is what the paper's section 3.2 adds to the image's own grid. A frame
-    that GoldenMem has shrunk to `rows` x `cols` tokens is spread over the grid of the full frame (`full_rows` x
-    `full_cols`): each token stands at the centre of the area it covers; a face keeps its place at every scale.
+    The pair index on the first axis is what section 3.2 adds to an image's own grid. A frame GoldenMem
+    has shrunk to `rows` x `cols` tokens is spread over the grid of the full frame (`full_rows`, `full_cols`):
+    each token stands at the centre of the area it covers, so a face keeps its place at every scale.
 
     Args:
         pair_index: the pairs' numbers in the film; only differences matter.
@@ -44,7 +44,7 @@ def pair_ids(
 
 
 def rotary(
-    ids: Float[Tensor, "*n axes"], axes_dims: Sequence[int], theta: float, *, dtype: torch.dtype
+    ids: Float[Tensor, "*n axes"], axes_dims: Sequence[int], theta: int | float, *, dtype: torch.dtype
 ) -> Complex[Tensor, "*n half_dim"]:
     """Compute `pe`, exp(i * position * frequency), axis after axis along the channels.
 

@@ -13,7 +13,7 @@ Level = TypeVar("Level", float, Tensor)
 def time_shift(t: Level, shift: float) -> Level:
     """Move noise levels towards noise, as FLUX does: shift t / (1 + (shift - 1) t).
 
-    0 and 1 stay, a shift of 1 does nothing, and a frame of n times as many tokens wants a shift of about sqrt(n).
+    0 and 1 stay, a shift of 1 does nothing; n times as many tokens want a shift about sqrt(n) times as large.
     It multiplies the ratio of noise to signal, t / (1 - t), by `shift`; so two shifts multiply.
     """
     if not shift > 0:
