@@ -153,6 +153,13 @@ def test_guidance_is_linear_in_the_two_velocities(planner: KeyframePlanner):
     assert using(planner, guidance=2.5)._guided(both).item() == pytest.approx(1 + 2.5 * 2)
 
 
+def test_captions_are_padded_as_in_training_and_never_cut(planner: KeyframePlanner):
+    short, long = planner._encode_text([NEXT]), planner._encode_text([", ".join(["a fox"] * 40)])
+    assert short.shape == (1, 1, 16, TEXT_DIM)
+    assert short[0, 0].abs().sum(1).count_nonzero() == 3
+    assert long.shape == (1, 1, 40, TEXT_DIM)
+
+
 def test_causal_and_continuation_agree_without_context(planner: KeyframePlanner):
     frames = [using(planner, mode=mode).draw(NEXT, [], seed=3).frame for mode in ("continuation", "causal")]
     assert np.array_equal(*frames)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from captain_cinema.errors import AbilityError
@@ -104,6 +104,7 @@ def test_frames_with_the_names_score_higher():
     assert chosen.scores[0] == pytest.approx(1.0)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_rules_hold_for_any_film(data: st.DataObject):
     people = st.lists(st.sampled_from(["ada", "bo", "cy", "di"]), unique=True, max_size=4).map(tuple)

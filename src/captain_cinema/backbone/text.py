@@ -165,6 +165,7 @@ class PhraseEncoder:
         self.device = torch.device(device)
         self._encoder: tuple[Tokenizer, BertModel] | None = None
         self._cache: dict[str, Tensor] = {}
+        self._cut = False
 
     def phrases(self, caption: str) -> list[Phrase]:
         """The phrases that a caption's tokens stand for, in order."""
@@ -177,7 +178,7 @@ class PhraseEncoder:
 
         Args:
             captions: What to encode; an empty caption becomes padding only.
-            length: Tokens a caption gets; more are cut off, with a warning in the log.
+            length: Tokens a caption gets; more are cut off, with a warning in the log the first time.
 
         Raises:
             WeightsError: The encoder's file is missing or is not the published one.
@@ -185,8 +186,11 @@ class PhraseEncoder:
         split = [self.phrases(caption) for caption in captions]
         longest = max((len(phrases) for phrases in split), default=0)
         length = max(longest, 1) if length is None else length
-        if longest > length:
-            _LOG.warning("a caption of %d text tokens is cut to %d", longest, length)
+        if longest > length and not self._cut:
+            self._cut = True
+            _LOG.warning(
+                "a caption of %d text tokens is cut to %d, and so are all longer ones", longest, length
+            )
         tokens = torch.zeros(len(split), length, TEXT_DIM)
         for row, phrases in zip(tokens, split, strict=True):
             for token, phrase in zip(row, phrases, strict=False):

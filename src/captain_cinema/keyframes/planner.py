@@ -12,6 +12,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT
@@ -63,8 +64,8 @@ class SamplingSettings:
     retrieval: Mode = "clip+names"
     height: int = 128
     width: int = 256
-    text_tokens: int | None = None
-    """Text tokens of every caption; None is as many as the longest caption at hand has."""
+    text_tokens: int = 16
+    """Captions are padded to so many text tokens, as in training; longer ones are not cut."""
     embedded_guidance: float | None = None
     """Guidance strength that a guidance-distilled model reads."""
 
@@ -305,7 +306,8 @@ class KeyframePlanner:
         return _Given(tokens=tokens, rows=list(scales), timestep=timestep)
 
     def _encode_text(self, captions: Sequence[str]) -> Float[Tensor, "1 pairs txt_len txt_dim"]:
-        return self.text.encode(captions, length=self.settings.text_tokens).to(self.device)[None]
+        txt = self.text.encode(captions).to(self.device)[None]
+        return functional.pad(txt, (0, 0, 0, max(0, self.settings.text_tokens - txt.shape[2])))
 
     def _levels(self) -> Float[Tensor, " steps"]:
         return timesteps(self.settings.steps, self.settings.shift)
