@@ -25,6 +25,7 @@ class Remembers:
     """Draws a character's true look if the history names it, and somebody else's if not."""
 
     codec = None
+    retriever = None
 
     def __init__(self, films: Sequence[PlayhouseFilm], *, forgets: bool = False) -> None:
         self.shots = {shot.caption: shot for film in films for shot in film.shots}

@@ -10,7 +10,6 @@ reach.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -24,8 +23,6 @@ from captain_cinema.keyframes.planner import HistoryFrame
 from captain_cinema.playhouse import looks, render, story
 from captain_cinema.playhouse.story import PlayhouseFilm, PlayhouseShot
 from captain_cinema.playhouse.world import FrameState, Look
-
-logger = logging.getLogger(__name__)
 
 STRANGERS = 8
 VISIBLE = 0.01
@@ -53,6 +50,11 @@ class Planner(Protocol):
     @property
     def codec(self) -> Any:
         """Frames to tokens and back; None when the frames are drawn without one."""
+        ...
+
+    @property
+    def retriever(self) -> Any:
+        """Embeds frames for the choice of the context; None when nothing is chosen."""
         ...
 
     def draw(self, caption: str, history: Sequence[HistoryFrame], *, seed: int) -> Any:
@@ -219,9 +221,12 @@ def film_verdicts(
     if rollout:
         drawn = {ROLLOUT: roll_out(planner, film)}
     else:
-        drawn = {CONTEXT: teacher_forced(planner, film, true_history(film.shots, true_frames), wanted)}
+        drawn = {
+            CONTEXT: teacher_forced(planner, film, true_history(planner, film.shots, true_frames), wanted)
+        }
     if controls:
-        foreign = true_history(other.shots, [render.draw(shot.state, height=height) for shot in other.shots])
+        other_frames = [render.draw(shot.state, height=height) for shot in other.shots]
+        foreign = true_history(planner, other.shots, other_frames)
         drawn[NO_CONTEXT] = teacher_forced(planner, film, [], wanted)
         drawn[OTHER_FILM] = teacher_forced(planner, film, foreign, wanted)
         drawn[TRUTH] = round_trip(planner.codec, true_frames)
@@ -273,10 +278,13 @@ def strangers(rng: np.random.Generator, taken: Sequence[Look]) -> Iterator[Look]
             yield look
 
 
-def true_history(shots: Sequence[PlayhouseShot], frames: Sequence[np.ndarray]) -> list[HistoryFrame]:
-    """Pairs of a film as the planner reads them."""
+def true_history(
+    planner: Planner, shots: Sequence[PlayhouseShot], frames: Sequence[np.ndarray]
+) -> list[HistoryFrame]:
+    """Pairs of a film as the planner reads them; frames are embedded once, not again for every shot."""
+    embed = planner.retriever.embed_frame if planner.retriever else lambda frame: None
     return [
-        HistoryFrame(number=number, caption=shot.caption, frame=frame, embedding=None)
+        HistoryFrame(number=number, caption=shot.caption, frame=frame, embedding=embed(frame))
         for number, (shot, frame) in enumerate(zip(shots, frames, strict=True), start=1)
     ]
 
