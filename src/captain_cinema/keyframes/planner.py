@@ -18,6 +18,7 @@ from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT
 from captain_cinema.backbone.text import PhraseEncoder, names_in
 from captain_cinema.errors import AbilityError
+from captain_cinema.flow.path import velocity_to
 from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes import noisy_context
@@ -66,6 +67,8 @@ class SamplingSettings:
     width: int = 256
     text_tokens: int = 16
     """Captions are padded to so many text tokens, as in training; longer ones are not cut."""
+    prediction: Literal["clean", "velocity"] = "velocity"
+    """What the model says: the velocity, as FLUX does, or the clean frame, as the narrow embedded one."""
     embedded_guidance: float | None = None
     """Guidance strength that a guidance-distilled model reads."""
 
@@ -240,7 +243,8 @@ class KeyframePlanner:
             tokens = list(x.expand(len(txt), -1, -1, -1).unbind(1))
             level = torch.full((len(txt), pairs), t, device=x.device)
             groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
-            return self._guided(self.model(groups, guidance=self.settings.embedded_guidance)[0])
+            said = self._guided(self.model(groups, guidance=self.settings.embedded_guidance)[0])
+            return self._velocity(said, x, t)
 
         x = euler(velocity, x, self._levels(), progress)
         frames = self.codec.decode(rearrange(x, "1 n l c -> n l c"), rows=self.rows, cols=self.cols)
@@ -327,6 +331,12 @@ class KeyframePlanner:
         conditional, unconditional = velocity.chunk(2)
         return unconditional + self.settings.guidance * (conditional - unconditional)
 
+    def _velocity(self, said: Tensor, x: Tensor, t: float) -> Tensor:
+        """The velocity at x that the model's prediction means."""
+        if self.settings.prediction == "velocity":
+            return said
+        return velocity_to(x, said, torch.tensor(t, dtype=x.dtype, device=x.device))
+
     def _continue(self, given: _Given, txt: Tensor) -> Callable[[Tensor, float], Tensor]:
         """The new frame's velocity with all pairs seeing each other."""
         txt = self._with_unconditional(txt, targets=slice(-1, None))
@@ -339,7 +349,7 @@ class KeyframePlanner:
             tokens = [*context, x.expand(b, -1, -1)]
             groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
             drawn = ungroup(self.model(groups, guidance=self.settings.embedded_guidance), rows)
-            return self._guided(drawn[-1])
+            return self._velocity(self._guided(drawn[-1]), x, t)
 
         return velocity
 
@@ -362,7 +372,8 @@ class KeyframePlanner:
             target = build_groups(
                 [x.expand(b, -1, -1)], txt[:, -1:], level, [self.rows], index=[pairs], full=full
             )
-            return self._guided(self.model(target, causal=True, context=context, guidance=guidance)[0][:, 0])
+            drawn = self.model(target, causal=True, context=context, guidance=guidance)[0][:, 0]
+            return self._velocity(self._guided(drawn), x, t)
 
         return velocity
 

@@ -50,16 +50,19 @@ def embedded_mmdit() -> MMDiTConfig:
 SINGLE = Layout(scales=(), targets=1)
 FOUR = Layout(scales=(4,), targets=3)
 EIGHT = (Layout(scales=(4, 4, 4), targets=5), Layout(scales=(2, 4, 4, 4), targets=4))
-SIXTEEN = (Layout(scales=(1, 2, 2, 4, 4, 4, 4), targets=5), Layout(scales=(2, 2, 4, 4, 4, 4, 4), targets=9))
+TWELVE = (Layout(scales=(2, 2, 4, 4, 4, 4), targets=6), Layout(scales=(2, 2, 2, 4, 4, 4, 4), targets=5))
+"""Progressive context. Given frames are as the planner's memory holds them: the latest at full size."""
 
 EMBEDDED_KEYFRAMES = KeyframeTraining(
     stages=(
-        Stage(until=0.05, layouts=(SINGLE,), batch=96, casts=(1, 2, 3, 4)),
-        Stage(until=0.20, layouts=(FOUR,), batch=24, casts=(1,)),
+        Stage(until=0.06, layouts=(SINGLE,), batch=96, casts=(1, 2, 3, 4)),
+        Stage(until=0.25, layouts=(FOUR,), batch=24, casts=(1,)),
         Stage(until=0.80, layouts=EIGHT, batch=16, casts=(1, 2, 2, 3)),
-        Stage(until=1.00, layouts=(*EIGHT, *SIXTEEN), batch=12, casts=(1, 2, 3, 4)),
+        Stage(until=1.00, layouts=(*EIGHT, *TWELVE), batch=12, casts=(1, 2, 3, 4)),
     ),
-    shots=20,
+    shots=16,
+    pool=128,
+    period=4,
 )
 
 TRAINING = {
@@ -84,7 +87,7 @@ TRAINING = {
             shots=8,
             pool=4,
         ),
-        shot_training=ShotTraining(frames=5, batch=2, pool=4, shots=4),
+        shot_training=ShotTraining(frames=(5, 9), batch=2, pool=4, shots=4),
         vae_batch=2,
         retrieval_batch=4,
     ),

@@ -85,14 +85,14 @@ def shot_sheet(task: ShotTask, path: Path) -> None:
 
     generator = ShotGenerator(task.model, task.codec, task.text)
     rows: list[list[np.ndarray]] = []
-    moments = np.linspace(0, task.training.frames - 2, 6).round().astype(int)
+    moments = np.linspace(0, 23, 6).round().astype(int)
     for seed in range(5):
         film = story.film(seed, shots=8, split="held-out")
         shot = next(s for s in film.shots[seed:] if s.names)
-        true = task.clip_frames(shot)
+        true = task.clip_frames(shot, 24)
         request = ShotRequest(
             keyframe=true[0], caption=shot.caption, film_caption=film.caption, seconds=2.0, seed=seed
         )
         drawn = next(iter(generator.generate([request])))
-        rows += [[true[i] for i in moments], [drawn[min(i, len(drawn) - 1)] for i in moments]]
+        rows += [[true[i] for i in moments], [drawn[i] for i in moments]]
     write_sheet(path, rows)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
@@ -29,15 +29,16 @@ class ShotTraining:
 
     height: int = 128
     fps: int = 12
-    frames: int = 25
-    """Frames of a clip, 1 + 4k."""
-    context: int = 2
-    """Other shots' keyframes beside each clip."""
+    frames: tuple[int, ...] = (25, 25, 37, 49)
+    """Frames of a clip, 1 + 4k each: lengths that take turns."""
+    context: int = 3
+    """Other shots' keyframes beside each clip, at most."""
     shots: int = 12
     """Shots of a film."""
     batch: int = 8
-    pool: int = 512
-    """Clips held."""
+    """Clips of the shortest length a step; longer ones are fewer."""
+    pool: int = 384
+    """Clips held; as many of each length."""
     figure_weight: float = 3.0
     """Extra weight of the loss where something moves."""
     shift: float = 3.0
@@ -75,12 +76,14 @@ class ShotTask:
         seed: int = 0,
     ) -> None:
         self.model, self.codec, self.text, self.training, self.seed = model, codec, text, training, seed
+        if training.pool % len(training.frames):
+            raise ValueError(f"a pool of {training.pool} does not hold as many of {training.frames} each")
         self.pool: Pool[EncodedClip] = Pool(self.make_clip, size=training.pool, period=1)
 
-    def clip_frames(self, shot: story.PlayhouseShot) -> np.ndarray:
-        """A shot in motion, uint8 [frames, h, w, 3]."""
+    def clip_frames(self, shot: story.PlayhouseShot, count: int) -> UInt8[np.ndarray, "frames h w 3"]:
+        """The first frames of a shot in motion."""
         training = self.training
-        times = [index / training.fps for index in range(training.frames)]
+        times = [index / training.fps for index in range(count)]
         return np.stack(
             [render.draw(story.frame_state(shot, time), height=training.height) for time in times]
         )
@@ -95,7 +98,7 @@ class ShotTask:
         others = [i for i in shot.matters if i != chosen]
         others += [i for i in range(len(film.shots)) if i != chosen and i not in others]
         context = sorted(others[: training.context])
-        frames = self.clip_frames(shot)
+        frames = self.clip_frames(shot, training.frames[number % len(training.frames)])
         stills = np.stack([render.draw(film.shots[i].state, height=training.height) for i in context])
         latents = self.codec.encode_latents(torch.from_numpy(frames)).clone()
         return EncodedClip(
@@ -108,16 +111,16 @@ class ShotTask:
         )
 
     def batch(self, step: int) -> ShotBatch:
-        """The clips of a step."""
-        rng = step_rng(self.seed, 4, step)
-        clips = [
-            self.pool.get(int(s), step)
-            for s in rng.choice(self.pool.size, self.training.batch, replace=False)
-        ]
+        """The clips of a step, all of one length."""
+        training, rng = self.training, step_rng(self.seed, 4, step)
+        kind = step % len(training.frames)
+        size = max(1, training.batch * min(training.frames) // training.frames[kind])
+        slots = np.arange(kind, training.pool, len(training.frames))
+        clips = [self.pool.get(int(slot), step) for slot in rng.choice(slots, size, replace=False)]
         device = next(self.model.parameters()).device
-        # Shots also film without the company of others, as the first shot of a film does.
-        alone = rng.random(self.training.batch) < 0.2
-        valid = torch.from_numpy(~np.repeat(alone[:, None], self.training.context, axis=1))
+        # As the planner hands them over: none to `context` other keyframes, the fillers in front.
+        company = rng.integers(0, training.context + 1, size)
+        valid = torch.from_numpy(np.arange(training.context) >= training.context - company[:, None])
         return ShotBatch(
             latents=torch.stack([c.latents for c in clips]).to(device),
             context=torch.stack([c.context for c in clips]).to(device),
