@@ -1,7 +1,7 @@
 """The exceptions that the command line turns into one clear line.
 
-A :class:`CinemaError` is the user's to mend: its message says what is wrong and what would help. Everything else that
-is raised is a bug and keeps its traceback.
+A :class:`CinemaError` is the user's to mend: its message says what is wrong and what would help. Everything
+else that is raised is a bug and keeps its traceback.
 """
 
 

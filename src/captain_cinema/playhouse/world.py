@@ -1,8 +1,8 @@
-"""What exists in the playhouse: looks, characters, settings, cameras, actions, props, and the state of one frame.
+"""What exists in the playhouse: looks, characters, settings, cameras, actions, props, the state of one frame.
 
-Everything here is plain data. `figures`, `settings` and `render` draw it, `story` composes films of it and `captions`
-says it in words. Lengths are in frame heights unless said otherwise: x runs from 0 (left edge) to 2 (right edge) of a
-2:1 frame, y from 0 (top) to 1 (bottom).
+Everything here is plain data. `figures`, `settings` and `render` draw it, `story` composes films of it and
+`captions` says it in words. Lengths are in frame heights unless said otherwise: x runs from 0 (left edge) to 2
+(right edge) of a 2:1 frame, y from 0 (top) to 1 (bottom).
 """
 
 from __future__ import annotations
@@ -21,7 +21,19 @@ SKIN_COLOURS = ("pale", "light", "tan", "brown", "dark")
 HAIR_COLOURS = ("black", "brown", "red", "blond", "white", "blue")
 HAIR_STYLES = ("short", "long", "curly", "bun")
 
-COAT_COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "white", "black", "brown")
+COAT_COLOURS = (
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "teal",
+    "blue",
+    "purple",
+    "pink",
+    "white",
+    "black",
+    "brown",
+)
 COAT_STYLES = ("coat", "dress", "jacket", "robe", "sweater")
 
 HATS = ("none", "cap", "top hat", "beanie", "straw hat", "crown")
@@ -116,7 +128,7 @@ class Character:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A scene's location: the same `variant` is the same layout and palette whenever the scene comes back."""
+    """A scene's location: the same `variant` is the same layout and palette whenever it comes back."""
 
     setting: str
     variant: int
@@ -133,7 +145,7 @@ class Pose:
     phase: float
     """Seconds since the shot began: motion is a function of it."""
     x: float
-    """Where the feet stand at phase 0, in scene units: 0 the left edge, 2 the right edge of the uncropped wide stage."""
+    """Where the feet stand at phase 0: 0 the left edge, 2 the right edge of the uncropped wide stage."""
     facing: int
     """-1 left, +1 right."""
     holds: str = "none"
