@@ -1,8 +1,8 @@
 """What exists in the playhouse: looks, characters, settings, cameras, actions, props, the state of one frame.
 
 Everything here is plain data. `figures`, `settings` and `render` draw it, `story` composes films of it and
-`captions` says it in words. Lengths are in frame heights unless said otherwise: x runs from 0 (left edge) to 2
-(right edge) of a 2:1 frame, y from 0 (top) to 1 (bottom).
+`captions` says it in words. Lengths are in frame heights unless said otherwise: x runs from 0 (left edge) to
+2 (right edge) of a 2:1 frame, y from 0 (top) to 1 (bottom).
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ PLACES = ("left", "centre", "right")
 class Look:
     """How a character looks; it never changes within a film.
 
-    `skin` is a fur colour for animals and a skin colour for people; `hair` and `hair_style` are "none" for animals.
-    `hat_colour` is "none" when `hat` is, `accessory_colour` likewise.
+    `skin` is a fur colour for animals and a skin colour for people; `hair` and `hair_style` are "none" for
+    animals. `hat_colour` is "none" when `hat` is, `accessory_colour` likewise.
     """
 
     kind: str
