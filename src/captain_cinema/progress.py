@@ -19,7 +19,18 @@ class Stage:
     stream: TextIO
     bar: Any = None
     done: int = 0
+    begun_at: int = 0
+    """Things that an earlier run had made, which say nothing of this run's speed."""
     started: float = field(default_factory=time.monotonic)
+
+    def at(self, done: int, what: str) -> None:
+        """So many things are finished; the first call says how many were before."""
+        if not self.done:
+            self.begun_at, self.started = done, time.monotonic()
+        if self.bar is not None and done > self.done:
+            self.bar.update(done - 1 - self.done)
+        self.done = done - 1
+        self.step(what)
 
     def step(self, what: str) -> None:
         """One thing is finished."""
@@ -29,8 +40,11 @@ class Stage:
             self.bar.update(1)
             return
         spent = time.monotonic() - self.started
-        left = spent / self.done * (self.total - self.done)
-        ending = f", about {spoken_time(left)} left" if self.done < self.total else f", {spoken_time(spent)}"
+        made = self.done - self.begun_at
+        left = spent / made * (self.total - self.done) if made else None
+        ending = f", {spoken_time(spent)}"
+        if self.done < self.total:
+            ending = "" if left is None else f", about {spoken_time(left)} left"
         print(f"{self.name} {self.done}/{self.total}: {what}{ending}", file=self.stream, flush=True)
 
 
@@ -49,14 +63,14 @@ class Reporter:
             print(text, file=self.stream, flush=True)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int, *, unit: str = "shot") -> Iterator[Stage]:
         """Run a stage of `total` steps."""
         if not self.stream.isatty():
             yield Stage(name=name, total=total, stream=self.stream)
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, desc=name, file=self.stream, dynamic_ncols=True, unit="shot") as bar:
+        with tqdm(total=total, desc=name, file=self.stream, dynamic_ncols=True, unit=unit) as bar:
             self._bar = bar
             try:
                 yield Stage(name=name, total=total, stream=self.stream, bar=bar)

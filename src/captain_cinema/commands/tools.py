@@ -63,6 +63,7 @@ def train(
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     resume: bool = False,
+    install: bool = False,
     json: bool = False,
 ) -> Outcome:
     """Train a part on the playhouse; the same command goes on where it was stopped.
@@ -79,24 +80,36 @@ def train(
         weights: finished parts that this one builds on; the shipped ones if left out.
         start: weights to begin from instead of random ones.
         resume: refuse to start anew when there is no checkpoint in the folder.
+        install: put the trained weights into the package at the end.
         json: print one JSON object at the end.
     """
     if resume and not out.is_dir():
         raise CinemaError(f"there is nothing to resume in {out}; leave --resume out to start there")
-    from captain_cinema.train.run import main_train
+    from captain_cinema import presets
+    from captain_cinema.progress import Reporter
+    from captain_cinema.train.run import main_train, optimisation_of
 
-    data = main_train(
-        part,
-        out=out,
-        preset=preset,
-        steps=steps,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        lr=lr,
-        weights=weights,
-        start=start,
-    )
+    total = optimisation_of(part, preset, steps=steps).steps
+    with Reporter().stage(part, total, unit="step") as stage:
+
+        def progress(step: int, _: int, means: dict[str, float]) -> None:
+            stage.at(step, ", ".join(f"{name} {value:.4g}" for name, value in means.items()))
+
+        data = main_train(
+            part,
+            out=out,
+            preset=preset,
+            steps=steps,
+            minutes=minutes,
+            device=device,
+            seed=seed,
+            lr=lr,
+            weights=weights,
+            start=start,
+            progress=progress,
+        )
+    if install:
+        data["installed"] = presets.install_weights(out / "export")
     return Outcome(data=data, text=f"trained {part}: {out}")
 
 

@@ -50,7 +50,7 @@ def embedded_mmdit() -> MMDiTConfig:
 SINGLE = Layout(scales=(), targets=1)
 FOUR = Layout(scales=(4,), targets=3)
 EIGHT = (Layout(scales=(4, 4, 4), targets=5), Layout(scales=(2, 4, 4, 4), targets=4))
-TWELVE = (Layout(scales=(2, 2, 4, 4, 4, 4), targets=6), Layout(scales=(2, 2, 2, 4, 4, 4, 4), targets=5))
+TWELVE = (Layout(scales=(2, 2, 4, 4, 4), targets=5), Layout(scales=(2, 2, 2, 2, 4, 4, 4), targets=5))
 """Progressive context. Given frames are as the planner's memory holds them: the latest at full size."""
 
 EMBEDDED_KEYFRAMES = KeyframeTraining(

@@ -76,6 +76,22 @@ def new_task(
     return ShotTask(shots, codec, text, preset.shot_training, seed=optimisation.seed)
 
 
+def optimisation_of(
+    part: str, preset: str, *, seed: int = 0, steps: int | None = None, lr: float | None = None
+) -> Optimisation:
+    """How a part is optimised under a preset, with what the user changed.
+
+    Raises:
+        CinemaError: an unknown part or preset.
+    """
+    if part not in PARTS:
+        raise CinemaError(f"there is no part {part!r} to train; use one of {', '.join(PARTS)}")
+    if preset not in TRAINING:
+        raise CinemaError(f"there is no training preset {preset!r}; use one of {', '.join(TRAINING)}")
+    found: Optimisation = replace(getattr(TRAINING[preset], part), seed=seed)
+    return replace(found, steps=steps or found.steps, lr=lr or found.lr)
+
+
 def main_train(
     part: str,
     *,
@@ -95,22 +111,13 @@ def main_train(
     Raises:
         CinemaError: an unknown part, preset or device, or weights that are missing.
     """
-    if part not in PARTS:
-        raise CinemaError(f"there is no part {part!r} to train; use one of {', '.join(PARTS)}")
-    if preset not in TRAINING:
-        raise CinemaError(f"there is no training preset {preset!r}; use one of {', '.join(TRAINING)}")
+    optimisation = optimisation_of(part, preset, seed=seed, steps=steps, lr=lr)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
-    chosen = TRAINING[preset]
-    optimisation: Optimisation = replace(getattr(chosen, part), seed=seed)
-    if steps is not None:
-        optimisation = replace(optimisation, steps=steps)
-    if lr is not None:
-        optimisation = replace(optimisation, lr=lr)
     folder = weights if weights is not None else presets.weights_folder("embedded")
-    task = new_task(part, chosen, optimisation, weights=folder, device=device, start=start)
+    task = new_task(part, TRAINING[preset], optimisation, weights=folder, device=device, start=start)
     options = RunOptions(
         out=out, minutes=minutes, device=device, autocast=device.startswith("cuda") and part != "vae"
     )
