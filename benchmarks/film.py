@@ -3,8 +3,8 @@
     python -m benchmarks.film [--repeats 5] [--output benchmarks/results/film-cpu.json]
 
 Keyframes are drawn with the fullest memory (the last shot of a 12-shot film). Variants take turns in one run,
-so that their ratio holds even on a busy machine. The last part times what the transformer does in place of
-the paper's local mask: pairs folded into the batch, against one sequence under the dense mask.
+so that their ratio holds even on a busy machine. `benchmarks.attention` times what is inside: folding pairs
+into the batch against the paper's dense masks.
 """
 
 from __future__ import annotations
@@ -18,22 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from einops import rearrange
-from torch.nn.functional import scaled_dot_product_attention
-
 from benchmarks.hardware import hardware, peak_memory_gib
-from captain_cinema.keyframes.hybrid_attention import local_mask
 from captain_cinema.keyframes.planner import HistoryFrame, KeyframePlanner
 from captain_cinema.playhouse import render, story
 from captain_cinema.presets import load_backend
-from captain_cinema.shots.generator import ShotGenerator, ShotRequest
+from captain_cinema.shots.generator import ShotGenerator
+from captain_cinema.shots.request import ShotRequest
 
 SHOTS, SECONDS = 12, 2.0
 """The film that the result is told for: 12 shots of 2 seconds."""
-
-MASK_SIZES = {"embedded": (8, 44, 4, 32), "paper_8_pairs": (8, 1762, 2, 128)}
-"""Pairs, tokens a pair (image and text), heads, head size; few heads of the paper's, to fit a laptop."""
 
 Variants = dict[str, Callable[[], Any]]
 
@@ -60,7 +53,6 @@ def main() -> None:
             "seconds": SHOTS * (keyframe + SECONDS * film_second),
             "peak_memory_gib": peak_memory_gib(),
         },
-        "local_attention": time_local_attention(options.repeats),
     }
     text = json.dumps(result, indent=2)
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -122,33 +114,6 @@ def time_shots(shooter: ShotGenerator, film: story.PlayhouseFilm, repeats: int) 
     )
     taken = take_turns({"shot": lambda: list(shooter.generate([request]))}, repeats)["shot"]
     return {"seconds_a_film_second": taken / SECONDS, "seconds_a_shot": taken, "fps": shooter.abilities.fps}
-
-
-def time_local_attention(repeats: int) -> dict[str, Any]:
-    """One local attention over all pairs: pairs folded into the batch, and the dense mask."""
-    generator = torch.Generator().manual_seed(0)
-    results: dict[str, Any] = {}
-    for name, (pairs, length, heads, size) in MASK_SIZES.items():
-        q, k, v = torch.randn(3, 1, heads, pairs * length, size, generator=generator)
-        mask = local_mask([length] * pairs)
-
-        def folded(q=q, k=k, v=v, pairs=pairs) -> torch.Tensor:
-            q, k, v = (rearrange(x, "b h (p n) d -> (b p) h n d", p=pairs) for x in (q, k, v))
-            return rearrange(scaled_dot_product_attention(q, k, v), "(b p) h n d -> b h (p n) d", p=pairs)
-
-        def dense(q=q, k=k, v=v, mask=mask) -> torch.Tensor:
-            return scaled_dot_product_attention(q, k, v, attn_mask=mask)
-
-        difference = float((folded() - dense()).abs().max())
-        seconds = take_turns({"folded": folded, "dense_mask": dense}, repeats)
-        results[name] = {
-            "pairs": pairs,
-            "tokens_a_pair": length,
-            "milliseconds": {variant: 1000 * taken for variant, taken in seconds.items()},
-            "times_faster": seconds["dense_mask"] / seconds["folded"],
-            "greatest_difference": difference,
-        }
-    return results
 
 
 if __name__ == "__main__":

@@ -1,5 +1,3 @@
-import pytest
-
 from benchmarks import film
 from benchmarks.hardware import hardware, peak_memory_gib
 
@@ -9,14 +7,6 @@ def test_variants_take_turns_after_a_warm_up() -> None:
     times = film.take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=2)
     assert order == ["a", "b"] * 3
     assert set(times) == {"a", "b"}
-
-
-def test_folding_equals_the_dense_mask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(film, "MASK_SIZES", {"tiny": (3, 5, 2, 8)})
-    result = film.time_local_attention(repeats=1)["tiny"]
-    assert result["greatest_difference"] < 1e-5
-    assert set(result["milliseconds"]) == {"folded", "dense_mask"}
-    assert result["times_faster"] > 0
 
 
 def test_a_result_says_where_and_when_it_was_made() -> None:

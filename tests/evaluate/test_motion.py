@@ -20,6 +20,7 @@ class Abilities:
     fps: int = FPS
     min_seconds: float = 1.0
     max_seconds: float = 2.0
+    max_context: int = 2
 
 
 class Shooter:
@@ -36,6 +37,7 @@ class Shooter:
             shot = self.shots[request.caption]
             clip = motion.draw_clip(shot, seconds=request.seconds, fps=FPS, height=128)
             assert np.array_equal(clip[0], request.keyframe)
+            assert len(request.context) <= 2
             yield np.stack([clip[0]] * len(clip)) if self.still else clip
 
 

@@ -1,8 +1,8 @@
 """Does a character go where the caption says? Measured on held-out walking shots of the playhouse.
 
-Each shot starts from its true first frame, so that only the shot model is measured. The travel of every
-walking or running figure is estimated by template matching; the true clips must come out near 1, clips that
-stand still at 0.
+Each shot starts from its true first frame, with the true keyframes before it as context, so that only the
+shot model is measured. The travel of every walking or running figure is estimated by template matching; the
+true clips must come out near 1, clips that stand still at 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from captain_cinema.evaluate.track import travel
 from captain_cinema.playhouse import render, story
 from captain_cinema.playhouse.story import PlayhouseFilm, PlayhouseShot
 from captain_cinema.playhouse.world import TRAVELLING
-from captain_cinema.shots.generator import ShotRequest
+from captain_cinema.shots.request import ShotRequest
 
 LEAST_TRAVEL = 0.05
 """A figure has moved if it went at least this far in the whole shot, in frame heights."""
@@ -36,7 +36,7 @@ class Shooter(Protocol):
 
     @property
     def abilities(self) -> Any:
-        """At least `fps`, `min_seconds` and `max_seconds`."""
+        """At least `fps`, `min_seconds`, `max_seconds` and `max_context`."""
         ...
 
     def generate(self, requests: Sequence[ShotRequest]) -> Iterator[np.ndarray]:
@@ -191,13 +191,14 @@ def shot_walks(
     able = shooter.abilities
     seconds = min(max(shot.seconds, able.min_seconds), able.max_seconds)
     true_clip = draw_clip(shot, seconds=seconds, fps=able.fps, height=height)
+    before = film.shots[max(0, number - able.max_context) : number]
     request = ShotRequest(
         keyframe=true_clip[0],
         caption=shot.caption,
         film_caption=film.caption,
         seconds=seconds,
         seed=noise_seed(film, number),
-        context=(),
+        context=tuple(render.draw(earlier.state, height=height) for earlier in before),
     )
     clips = {GENERATED: np.asarray(next(iter(shooter.generate([request]))))}
     if controls:
