@@ -286,9 +286,9 @@ def _empty_model(given: dict[str, Any], folder: Path) -> MMDiT:
                 f"{folder / 'config.json'} has {name} = {value!r}, which cannot describe a model"
             )
     try:
-        rope = tuple(given.get("axes_dims_rope", MMDiTConfig.axes_dims_rope))
+        given["axes_dims_rope"] = tuple(given.get("axes_dims_rope", MMDiTConfig.axes_dims_rope))
         with torch.device("meta"):
-            return MMDiT(MMDiTConfig(**given | {"axes_dims_rope": rope}))
+            return MMDiT(MMDiTConfig(**given))
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{folder / 'config.json'} cannot describe a model: {reason}") from None
