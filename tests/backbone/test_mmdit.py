@@ -322,6 +322,19 @@ def test_training_reaches_every_weight():
     ]
 
 
+def test_half_precision_stays_close(model):
+    """The open weights are bfloat16: three digits, through context and causal attention alike."""
+    group = make_group([0, 1, 2])
+    wanted = model([group], causal=True)[0][:, 2:]
+    half = MMDiT(TINY).bfloat16().requires_grad_(False)
+    half.load_state_dict(model.state_dict())
+    group = replace(group, img=group.img.bfloat16(), txt=group.txt.bfloat16())
+    context = half.encode_context([take(group, [0, 1])])
+    got = half([take(group, [2])], causal=True, context=context)[0]
+    assert got.dtype == torch.bfloat16
+    assert (got - wanted).norm() < 0.1 * wanted.norm()
+
+
 def test_guidance_must_fit_the_model(model):
     with pytest.raises(ValueError, match="takes no guidance"):
         model([make_group([0])], guidance=3.0)

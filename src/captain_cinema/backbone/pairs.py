@@ -44,7 +44,7 @@ class PairGroup:
 
     img: Float[Tensor, "b pairs img_len channels"]  # noisy latents
     txt: Float[Tensor, "b pairs txt_len txt_dim"]
-    timestep: Float[Tensor, "b pairs"]  # noise level, 0 (clean) to 1 (noise)
+    timestep: Float[Tensor, "b pairs"]  # noise level, 0 (clean) to 1; float32 even if the model is bfloat16
     img_ids: Float[Tensor, "pairs img_len 4"]  # (pair index, row, column, text place)
     txt_ids: Float[Tensor, "pairs txt_len 4"]
 
