@@ -13,7 +13,7 @@ from typing import Any
 
 from captain_cinema.script import Script
 from captain_cinema.script.reading import one_line
-from captain_cinema.writer.words import DRAWABLE, UNSEEN
+from captain_cinema.writer.words import DRAWABLE, SYNONYMS, UNSEEN
 
 NEAR = 0.62
 """Cosine of two words' MiniLM embeddings from which one may stand for the other: "ocean" and "beach" 0.72,
@@ -48,7 +48,7 @@ def undrawable(
         Words as "dragon (nearest: frog)", without the nearest if there is no encoder.
     """
     known = sorted(known)
-    passed = _with_singulars([*known, *UNSEEN])
+    passed = _with_singulars([*known, *SYNONYMS, *UNSEEN])
     counts = Counter(word for text in _texts(script) for word in _words(text))
     unknown = [
         word

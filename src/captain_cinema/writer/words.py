@@ -145,6 +145,25 @@ _UNSEEN = """
 UNSEEN = GRAMMAR | frozenset(_UNSEEN.split())
 """Words of a caption that no picture is wrong for: speech, thought, order, size, mood, the camera."""
 
+_SYNONYMS = """
+    ocean coast seaside shoreline bay kitten kitty bunny hare toad cub teddy vixen lad lass lady gentleman
+    guy child kid woodland grove jungle fir pine pines village alley lane avenue path pavement sidewalk
+    pier quay dock wharf marina ship ships boat boats palace fortress hallway mountain mountainside summit
+    ridge cliff hillside prairie lawn garden valley farmland bookshelf bookcase books novel dune sandbank
+    snowdrift ice icy cavern tunnel shop shops stall fair subway tracks attic chimney terrace balcony loft
+    pillow blanket storm stormy drizzle thunderstorm blizzard snowstorm frost smoke sunshine sunlight
+    sunny dawn nightfall moonrise starlight stars starry lamp torch candle glow parasol blossom blossoms
+    rose tulip daisy luggage baggage briefcase bag rucksack spectacles sunglasses necktie shawl gown cloak
+    cape parka raincoat blazer cardigan jumper pullover shirt blouse hood helmet tiara diadem ginger
+    auburn brunette tan beige maroon crimson scarlet cyan turquoise navy violet lilac lavender magenta
+    gold silver rust peach cream ivory march marches saunters ambles paces steps jog jogs race races hurry
+    hurries rush rushes dash bounce bounces skip skips spin spins sway sways whirl whirls curtsy curtsies
+    kneel kneels rest rests nap naps snooze snoozes slumber slumbers doze greet salute salutes cheer
+    cheers stare stares peer peers gaze glance
+"""
+SYNONYMS = frozenset(_SYNONYMS.split())
+"""What the encoder or the eye takes for one of DRAWABLE; most stories need no encoder then."""
+
 _DRAWABLE = """
     reading hop leap fall fox cat bear rabbit mouse frog girl boy woman man animal person people friend
     fur skin hair curly bun orange grey gray brown white black golden pink blue pale tan dark red yellow
