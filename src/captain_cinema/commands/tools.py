@@ -62,6 +62,7 @@ def train(
     lr: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None,
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    decoder_only: bool = False,
     resume: bool = False,
     install: bool = False,
     json: bool = False,
@@ -79,6 +80,7 @@ def train(
         lr: peak learning rate; the preset's if left out.
         weights: finished parts that this one builds on; the shipped ones if left out.
         start: weights to begin from instead of random ones.
+        decoder_only: with `train vae --start`: leave the latents as they are.
         resume: refuse to start anew when there is no checkpoint in the folder.
         install: put the trained weights into the package at the end.
         json: print one JSON object at the end.
@@ -106,6 +108,7 @@ def train(
             lr=lr,
             weights=weights,
             start=start,
+            decoder_only=decoder_only,
             progress=progress,
         )
     if install:

@@ -26,6 +26,7 @@ def new_task(
     weights: Path,
     device: str,
     start: Path | None,
+    decoder_only: bool = False,
 ) -> Task:
     """Build a part's task with fresh weights, or with the weights in `start`.
 
@@ -36,6 +37,7 @@ def new_task(
         weights: folder that holds the finished parts this one builds on (the VAE).
         device: where the models go.
         start: a weights folder to begin from instead of random weights.
+        decoder_only: of the VAE, train the decoder alone, which leaves the latents as they are.
     """
     from captain_cinema.backbone.latents import FrameCodec, load_vae
     from captain_cinema.backbone.text import PhraseEncoder
@@ -43,10 +45,8 @@ def new_task(
     if part == "vae":
         from captain_cinema.train.vae import VAETask
 
-        task = VAETask(seed=optimisation.seed, batch=preset.vae_batch)
-        if start is not None:
-            task.model.load_state_dict(load_vae(start / "vae").state_dict())
-        return task
+        vae = None if start is None else load_vae(start / "vae").train()
+        return VAETask(seed=optimisation.seed, batch=preset.vae_batch, vae=vae, decoder_only=decoder_only)
     text = PhraseEncoder()
     if part == "retrieval":
         from captain_cinema.train.retrieval import RetrievalTask
@@ -104,6 +104,7 @@ def main_train(
     lr: float | None = None,
     weights: Path | None = None,
     start: Path | None = None,
+    decoder_only: bool = False,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train one part; see `TrainingPreset` for what the names mean.
@@ -117,7 +118,19 @@ def main_train(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
     folder = weights if weights is not None else presets.weights_folder("embedded")
-    task = new_task(part, TRAINING[preset], optimisation, weights=folder, device=device, start=start)
+    if decoder_only and (part != "vae" or start is None):
+        raise CinemaError(
+            "--decoder-only goes on with a trained VAE: train vae --start FOLDER --decoder-only"
+        )
+    task = new_task(
+        part,
+        TRAINING[preset],
+        optimisation,
+        weights=folder,
+        device=device,
+        start=start,
+        decoder_only=decoder_only,
+    )
     options = RunOptions(
         out=out, minutes=minutes, device=device, autocast=device.startswith("cuda") and part != "vae"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -48,13 +49,29 @@ def chroma(error: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2 h w"]:
 
 
 class VAETask:
-    """Reconstruct frames: L1 on pixels and on edges, latents kept at unit variance."""
+    """Reconstruct frames: L1 on pixels and on edges, latents near unit variance.
+
+    Args:
+        seed: of weights, frames and noise.
+        batch: frames a step.
+        height: of a frame.
+        vae: where to begin instead of fresh weights.
+        decoder_only: leave the encoder as it is, so that what was trained on its latents still fits.
+    """
 
     def __init__(
-        self, *, seed: int = 0, batch: int = 16, height: int = 128, decoder_only: bool = False
+        self,
+        *,
+        seed: int = 0,
+        batch: int = 16,
+        height: int = 128,
+        vae: AutoencoderDC | None = None,
+        decoder_only: bool = False,
     ) -> None:
-        torch.manual_seed(seed)
-        self.model = embedded_vae()
+        if vae is None:
+            torch.manual_seed(seed)
+            vae = embedded_vae()
+        self.model = vae
         self.seed, self.batch, self.height = seed, batch, height
         self.decoder_only = decoder_only
         if decoder_only:
@@ -76,7 +93,8 @@ class VAETask:
         """See the module's constants."""
         device = next(self.model.parameters()).device
         pixels = to_pixels(self.batch_frames(step).to(device))
-        latents = self.model.encode(pixels, return_dict=False)[0]
+        with torch.set_grad_enabled(not self.decoder_only):
+            latents = self.model.encode(pixels, return_dict=False)[0]
         generator = step_generator(self.seed, 8, step)
         noise = torch.randn(latents.shape, generator=generator).to(device)
         drawn = self.model.decode(latents + LATENT_NOISE * noise, return_dict=False)[0]
@@ -96,6 +114,13 @@ class VAETask:
         }
 
     @torch.no_grad()
+    def latent_std(self) -> float:
+        """Standard deviation of the latents of some frames."""
+        device = next(self.model.parameters()).device
+        frames = torch.from_numpy(film_frames(film_seed(self.seed + 3, 0), height=self.height))
+        return float(self.model.encode(to_pixels(frames.to(device)), return_dict=False)[0].std())
+
+    @torch.no_grad()
     def sample_sheet(self, path: Path) -> None:
         """Held-out frames above what comes back of them."""
         frames = torch.from_numpy(film_frames(2, height=self.height, split="held-out")[:8])
@@ -113,5 +138,7 @@ class VAETask:
         )
 
     def export(self, folder: Path) -> None:
-        """A diffusers folder."""
+        """A diffusers folder, with the factor that brings the latents to unit variance."""
+        if not self.decoder_only:
+            self.model.register_to_config(scaling_factor=round(1 / self.latent_std(), 4))
         self.model.save_pretrained(folder / "vae", safe_serialization=True)
