@@ -1,6 +1,6 @@
 """The real command line over the fake backend, for tests that need a process of its own to kill.
 
-The planner's and the shot model's modules are replaced before they are imported, so a run starts without torch.
+The planner's and the shot model's modules are replaced before they are imported: a run starts without torch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import filmmaking
 
 from captain_cinema import cli, presets
+from captain_cinema.cut import film
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,16 @@ def module(name: str, **members: object) -> None:
     sys.modules[name] = made
 
 
-def main() -> int:
-    pause = float(sys.argv.pop(1))
+def replace_models(pause: float) -> None:
+    film.FILM_HEIGHT = filmmaking.FACTS.height
     module("captain_cinema.keyframes.planner", HistoryFrame=HistoryFrame)
     module("captain_cinema.shots.generator", ShotRequest=ShotRequest)
     setattr(presets, "describe", lambda name: filmmaking.FACTS)  # noqa: B010
     setattr(presets, "load_backend", lambda name: filmmaking.fake_backend(pause))  # noqa: B010
+
+
+def main() -> int:
+    replace_models(pause=float(sys.argv.pop(1)))
     return cli.main()
 
 

@@ -7,6 +7,7 @@ shows in every frame that was conditioned on it, and in no other.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -136,6 +137,88 @@ class FakeBackend:
 
 def fake_backend(pause: float = 0.0) -> FakeBackend:
     return FakeBackend(planner=FakePlanner(pause=pause), shots=FakeShots(pause=pause))
+
+
+@dataclass(kw_only=True)
+class Studio:
+    """Runs the command line inside this process, in a folder of its own, over the fake backend."""
+
+    home: Path
+    capsys: Any
+    backends: list[FakeBackend] = field(default_factory=list)
+    facts: PresetFacts = FACTS
+
+    @staticmethod
+    def open(home: Path, monkeypatch: Any, capsys: Any) -> Studio:
+        from captain_cinema import presets
+        from captain_cinema.cut import film
+
+        studio = Studio(home=home, capsys=capsys)
+        monkeypatch.chdir(home)
+        monkeypatch.setattr(film, "FILM_HEIGHT", FACTS.height)
+        monkeypatch.setattr(presets, "describe", lambda name: studio.facts)
+        monkeypatch.setattr(presets, "load_backend", lambda name: studio.load())
+        return studio
+
+    def load(self) -> FakeBackend:
+        self.backends.append(fake_backend())
+        return self.backends[-1]
+
+    def run(self, *arguments: object) -> Run:
+        """Run `cinema ...`; what was drawn and shot in this run is in the result."""
+        from captain_cinema import cli
+
+        before = len(self.backends)
+        self.capsys.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        said = self.capsys.readouterr()
+        return Run(code=code, out=said.out, err=said.err, backends=self.backends[before:])
+
+    def film(self, name: str = "film", captions: Sequence[str] = ()) -> Path:
+        """A film folder with a script and nothing else."""
+        folder = self.home / name
+        folder.mkdir()
+        (folder / "script.yaml").write_text(script_text(*(captions or CAPTIONS)), "utf-8")
+        return folder
+
+    def made_film(self, name: str = "film", captions: Sequence[str] = ()) -> Path:
+        folder = self.film(name, captions)
+        assert self.run("make", folder).code == 0
+        return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    code: int
+    out: str
+    err: str
+    backends: list[FakeBackend]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+    @property
+    def drawn(self) -> list[str]:
+        return [caption for backend in self.backends for caption in backend.planner.drawn]
+
+    @property
+    def shot(self) -> list[str]:
+        return [caption for backend in self.backends for caption in backend.shots.shot]
+
+    @property
+    def fault(self) -> str:
+        """The one line of a fault of the user's."""
+        assert self.code == 2, (self.code, self.err)
+        lines = self.err.strip().splitlines()
+        faults = [line for line in lines if line.startswith("cinema: ")]
+        assert len(faults) == 1
+        assert lines[-1] == faults[0], "nothing comes after the fault"
+        assert "Traceback" not in self.err
+        return faults[0]
 
 
 STORY = """\

@@ -63,6 +63,7 @@ def train(
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     decoder_only: bool = False,
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     resume: bool = False,
     install: bool = False,
     json: bool = False,
@@ -81,6 +82,7 @@ def train(
         weights: finished parts that this one builds on; the shipped ones if left out.
         start: weights to begin from instead of random ones.
         decoder_only: with `train vae --start`: leave the latents as they are.
+        workers: processes that draw films ahead; with a GPU two fewer than cores, on a CPU none.
         resume: refuse to start anew when there is no checkpoint in the folder.
         install: put the trained weights into the package at the end.
         json: print one JSON object at the end.
@@ -109,6 +111,7 @@ def train(
             weights=weights,
             start=start,
             decoder_only=decoder_only,
+            workers=workers,
             progress=progress,
         )
     if install:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib.util
 import math
 from collections.abc import Sequence
@@ -115,30 +116,33 @@ def _font(size: int, *, bold: bool = False) -> Any:
 
 def _plain(text: str) -> str:
     """One line without the marks of names, and without characters that no font draws."""
-    words = " ".join(text.replace("<", "").replace(">", "").split())
-    return "".join(char for char in words if char.isprintable() and not "\ud800" <= char <= "\udfff")
+    words = " ".join(text[:2000].replace("<", "").replace(">", "").split())
+    return "".join(char for char in words if char.isprintable())[:400]
+
+
+def _fitting(text: str, font: Any, room: int) -> int:
+    """How many characters of a text fit into so many pixels."""
+    return (
+        bisect.bisect_right(range(len(text) + 1), room, lo=1, key=lambda end: font.getlength(text[:end])) - 1
+    )
 
 
 def _shortened(text: str, font: Any, room: int) -> str:
-    text = _plain(text)[:400]
+    text = _plain(text)
     if font.getlength(text) <= room:
         return text
-    while text and font.getlength(text + "…") > room:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    return text[: _fitting(text, font, room - font.getlength("…"))].rstrip() + "…"
 
 
 def _wrapped(text: str, font: Any, room: int, indent: int, *, lines: int) -> list[str]:
     """Break at spaces, inside a word only where it fills a line (some scripts have no spaces)."""
-    rest, found = _plain(text)[:400], []
+    rest, found = _plain(text), []
     while rest and len(found) < lines:
         width = room - (indent if not found else 0)
         if len(found) == lines - 1:
             found.append(_shortened(rest, font, width))
             break
-        fits = len(rest)
-        while fits > 1 and font.getlength(rest[:fits]) > width:
-            fits -= 1
+        fits = max(1, _fitting(rest, font, width))
         if fits < len(rest) and (space := rest.rfind(" ", 0, fits + 1)) > 0:
             fits = space
         found.append(rest[:fits].rstrip())

@@ -50,15 +50,38 @@ def resampled(
     Clips of this project pass one for one; a clip that the user put in may have any rate, size and shape.
     """
     tick = 0
-    shown: np.ndarray | None = None
-    for time, frame in frames:
-        # Half a tick of grace: times are rounded to the container's clock.
-        while shown is not None and (tick + 0.5) / fps <= time:
+    for _, end, frame in with_ends(frames, fps):
+        if tick >= ticks(end, fps):
+            continue
+        shown = fitted(frame, height, width)
+        while tick < ticks(end, fps):
             yield shown
             tick += 1
-        shown = fitted(frame, height, width)
-    if shown is not None:
-        yield shown
+
+
+def with_ends(
+    frames: Iterator[tuple[float, np.ndarray]], fps: int
+) -> Iterator[tuple[float, float, np.ndarray]]:
+    """Frames with the times at which they come and go; the last stays as long as the one before it did."""
+    last: tuple[float, np.ndarray] | None = None
+    lasted = 1 / fps
+    for time, frame in frames:
+        if last is not None:
+            yield last[0], time, last[1]
+            lasted = time - last[0]
+        last = time, frame
+    if last is not None:
+        yield last[0], last[0] + lasted, last[1]
+
+
+def ticks(seconds: float, fps: int) -> int:
+    """Whole frames in a time, one at least, to the nearest: times are rounded to the container's clock."""
+    return max(1, int(seconds * fps + 0.5))
+
+
+def clip_ticks(clip: Path, fps: int) -> int:
+    """Frames that a clip takes in the film."""
+    return max((ticks(end, fps) for _, end, _ in with_ends(read_clip(clip), fps)), default=0)
 
 
 def fitted(frame: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captain_cinema.cut.contact_sheet import Tile, draw_contact_sheet
-from captain_cinema.cut.film import ENCODING, film_size, write_film
+from captain_cinema.cut.film import ENCODING, clip_ticks, film_size, write_film
 from captain_cinema.cut.timeline import TimelineClip, relative_media, timeline_text
 from captain_cinema.errors import ProjectError
 from captain_cinema.pipeline.production import Production, spoken_numbers
-from captain_cinema.project.clips import read_clip
 from captain_cinema.project.files import flush, part_of, sha256_file, sha256_text
 from captain_cinema.project.folder import check_output, claim_output, output_key
 from captain_cinema.project.pictures import read_picture, write_picture
@@ -84,8 +83,7 @@ def _frame_count(status: ShotStatus, fps: int) -> int:
     record = status.clip_file.record or {}
     if status.clip_file.finished and isinstance(record.get("frames"), int):
         return record["frames"]
-    last = max(time for time, _ in read_clip(status.clip_file.path))
-    return int(last * fps + 0.5) + 1
+    return clip_ticks(status.clip_file.path, fps)
 
 
 def _write_film(production: Production, ready: Sequence[ShotStatus]) -> list[str]:

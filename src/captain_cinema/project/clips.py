@@ -34,7 +34,8 @@ def write_clip(
     """Write uint8 RGB frames [h, w, 3] as an mp4 that browsers play; same frames, same bytes. Returns their
     count.
 
-    One encoder thread: with more, x264 may cut the frame into other slices on another machine.
+    One encoder thread: with more, x264 may cut the frame into other slices on another machine. No macroblock
+    tree: on small frames its vector code reads past what was written, and one film in ten came out otherwise.
     """
     from av.error import FFmpegError
 
@@ -78,7 +79,7 @@ def _new_stream(container: Any, frame: np.ndarray, fps: int, quality: int) -> An
     stream.options = {
         "crf": str(quality),
         "preset": "medium",
-        "x264-params": "threads=1:colorprim=bt709:transfer=bt709:colormatrix=bt709",
+        "x264-params": "threads=1:mbtree=0:colorprim=bt709:transfer=bt709:colormatrix=bt709",
     }
     return stream
 
