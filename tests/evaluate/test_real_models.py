@@ -1,0 +1,66 @@
+"""The measure runs with the real classes, at a size that takes seconds; fresh weights cannot do well."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig
+from captain_cinema.backbone.text import TEXT_DIM, PhraseEncoder
+from captain_cinema.evaluate import identity
+from captain_cinema.keyframes.planner import KeyframePlanner, SamplingSettings
+from captain_cinema.keyframes.retrieval import RetrieverConfig, new_retriever
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    planner: KeyframePlanner
+
+
+@pytest.fixture(scope="module")
+def backend() -> Backend:
+    torch.manual_seed(5)
+    no_attention = ((),) * 5
+    codec = FrameCodec(
+        AutoencoderDC(
+            latent_channels=4,
+            encoder_block_types="ResBlock",
+            decoder_block_types="ResBlock",
+            encoder_block_out_channels=(8,) * 5,
+            decoder_block_out_channels=(8,) * 5,
+            encoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
+            decoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
+            encoder_qkv_multiscales=no_attention,
+            decoder_qkv_multiscales=no_attention,
+        )
+    )
+    config = MMDiTConfig(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=1,
+        joint_attention_dim=TEXT_DIM,
+        timestep_guidance_channels=16,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
+    text = PhraseEncoder()
+    small = RetrieverConfig(image_size=32, hidden=24, layers=1, heads=2, projection=16, text_hidden=32)
+    planner = KeyframePlanner(
+        MMDiT(config), codec, text, new_retriever(small, text), SamplingSettings(steps=1, guidance=1.0)
+    )
+    return Backend(planner=planner)
+
+
+@pytest.mark.parametrize("rollout", [False, True])
+def test_identity_of_fresh_weights_is_near_chance(backend: Backend, rollout: bool) -> None:
+    result = identity.run(backend, 1, 2, 4, rollout)
+    counts = {condition: result.share(condition).total for condition in identity.CONDITIONS}
+    main, other = (identity.ROLLOUT, identity.CONTEXT) if rollout else (identity.CONTEXT, identity.ROLLOUT)
+    assert counts.pop(other) == 0
+    assert set(counts.values()) == {result.headline.total} != {0}
+    assert result.headline == result.share(main)
+    assert result.headline.rate < 0.7
