@@ -50,11 +50,11 @@ def write(
     from captain_cinema import presets
     from captain_cinema.pipeline.write import Writer, warn_undrawable, write_script
     from captain_cinema.progress import Reporter
-    from captain_cinema.project.folder import locked, new_film
+    from captain_cinema.project.folder import started
 
     _check_limit(shots, "--shots")
     report = Reporter()
-    with locked(folder := new_film(_folder_for(story, output))):
+    with started(_folder_for(story, output)) as folder:
         written = write_script(folder, story, Writer(url=writer, shots=shots), report, overwrite=overwrite)
         script, preset = folder.load_script(), folder.load_state().preset
         words = warn_undrawable(script, presets.describe(preset), report)
@@ -160,23 +160,22 @@ def make(
     """
     from captain_cinema.pipeline.write import Writer, write_script
     from captain_cinema.progress import Reporter
-    from captain_cinema.project.folder import check_output, locked, new_film
+    from captain_cinema.project.folder import check_output, started
 
     _check_limit(limit)
-    started, report = time.monotonic(), Reporter()
-    folder = new_film(_folder_for(story, project))
-    with locked(folder):
+    start, report = time.monotonic(), Reporter()
+    with started(_folder_for(story, project)) as folder:
         for place in (folder.film, *([output] if output else [])):
             check_output(folder, folder.load_state(), place)
         if not story.is_dir():
             write_script(folder, story, Writer(url=writer), report)
-        return _make(folder.path, report, started, seed=seed, preset=preset, limit=limit, output=output)
+        return _make(folder.path, report, start, seed=seed, preset=preset, limit=limit, output=output)
 
 
 def _make(
     path: Path,
     report: Any,
-    started: float,
+    start: float,
     *,
     seed: int | None,
     preset: str | None,
@@ -200,7 +199,7 @@ def _make(
         "clips": dataclasses.asdict(clips),
         **_cut_data(done),
         "undrawable": words,
-        "seconds_taken": round(time.monotonic() - started, 3),
+        "seconds_taken": round(time.monotonic() - start, 3),
     }
     if not (keyframes.made or clips.made or done.written):
         return Outcome(data=data, text=f"nothing to do: everything is up to date\n{_cut_text(done)}")

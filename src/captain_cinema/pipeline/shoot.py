@@ -104,7 +104,7 @@ def _shoot(production: Production, status: ShotStatus, inputs: Mapping[str, Any]
         "frames": len(frames),
     }
     finding = status.clip_file
-    if finding.finished:
+    if finding.finished or finding.spoilt_record:
         keep_take(finding.path, production.folder.takes)
     publish_made(finding.path, lambda part: write_clip(part, frames, fps=facts.fps), facts, started, record)
     return time.perf_counter() - started

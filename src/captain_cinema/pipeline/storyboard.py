@@ -117,7 +117,7 @@ class _Session:
             "history": self.history.digest,
             "embedding": _packed(drawn.embedding),
         }
-        if finding.finished:
+        if finding.finished or finding.spoilt_record:
             keep_take(finding.path, production.folder.takes)
         publish_made(
             finding.path, lambda part: write_picture(part, drawn.frame), production.facts, started, record

@@ -34,6 +34,8 @@ class Finding:
     """Of the file as it is now; empty when there is none."""
     record: Record | None = None
     """The record beside it, if there is one that can be read, whatever file it tells of."""
+    spoilt_record: bool = False
+    """There is a record, but it cannot be read."""
 
     @property
     def exists(self) -> bool:
@@ -158,7 +160,9 @@ def look(media: Path) -> Finding:
     waiting = read_json(part_of(record_of(media)))
     if waiting and waiting.get("sha256") == digest:
         return Finding(path=media, sha256=digest, record=waiting)
-    return Finding(path=media, sha256=digest, record=read_json(record_of(media)))
+    record = read_json(record_of(media))
+    spoilt = record is None and record_of(media).exists()
+    return Finding(path=media, sha256=digest, record=record, spoilt_record=spoilt)
 
 
 def keep_take(media: Path, takes: Path) -> Path | None:

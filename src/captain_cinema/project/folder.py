@@ -149,6 +149,21 @@ def locked(folder: FilmFolder) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def started(path: Path) -> Iterator[FilmFolder]:
+    """Hold a film folder that may be new; if no script comes into a new one, nothing of it stays."""
+    new = not path.exists()
+    folder = new_film(path)
+    try:
+        with locked(folder):
+            yield folder
+    finally:
+        if new and not folder.script.exists() and set(os.listdir(path)) <= OWN_FILES - {"takes"}:
+            for name in os.listdir(path):
+                (path / name).unlink()
+            path.rmdir()
+
+
 def check_output(folder: FilmFolder, state: FilmState, output: Path) -> None:
     """See before any work that the film may be written to `output`.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from captain_cinema.project.clips import ENCODING, is_clip
-from captain_cinema.project.files import Finding, look, sha256_text
+from captain_cinema.project.files import Finding, look, record_of, sha256_text
 from captain_cinema.project.pictures import is_picture
 from captain_cinema.project.state import FilmState, stable_seed
 from captain_cinema.script import Script, Shot, shot_prompt
@@ -222,6 +222,8 @@ def _judge_file(finding: Finding, sound: Any) -> Verdict | None:
     record = finding.record
     if finding.finished and record is not None:
         return Verdict(state="by hand") if record.get("by_hand") else None
+    if finding.spoilt_record:
+        return Verdict(state="damaged", why=f"{record_of(finding.path).name} cannot be read")
     # Same length and another hash is no work of an editor: bytes went bad.
     rotten = record is not None and record.get("bytes") == finding.path.stat().st_size
     if rotten or not sound(finding.path):
