@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train every part of the embedded preset and install the weights into the package.
 #
-#   runs/embedded.sh                 everything; on a GPU under half an hour, on a CPU many hours
+#   runs/embedded.sh                 everything: on a CPU many hours; on a GPU, meant for half an hour
 #   runs/embedded.sh keyframes       one part
 #   MINUTES=60 runs/embedded.sh      an hour of each part, then stop; the same command goes on
 #
@@ -12,8 +12,9 @@ cd "$(dirname "$0")/.."
 
 CINEMA=${CINEMA:-.venv/bin/cinema}
 OUT=${OUT:-runs/out}
-PRESET=${PRESET:-embedded}
-WEIGHTS=src/captain_cinema/weights/embedded
+if [ -z "${PRESET:-}" ]; then
+  if command -v nvidia-smi > /dev/null; then PRESET=embedded-gpu; else PRESET=embedded; fi
+fi
 parts=("${@:-}")
 [ -n "${parts[0]}" ] || parts=(vae retrieval keyframes shots)
 

@@ -1,4 +1,4 @@
-"""Kills `cinema make` over the fake backend, again and again, and compares what comes out (a process of its own).
+"""Kills `cinema make` over the fake backend, again and again, and compares what comes out (its own process).
 
 Each run is a fork of this process, so it starts at once and dies as hard as a process can. Two ways to die:
 at a moment chosen by the clock, and at the n-th call that makes something lasting (rename, flush, removal).
@@ -38,8 +38,8 @@ def die_at_call(number: int) -> None:
     """Let the n-th lasting call be the last thing that does not happen."""
     left = number
 
-    def counted(real):  # noqa: ANN001, ANN202
-        def call(*args, **kwargs):  # noqa: ANN002, ANN003, ANN202
+    def counted(real):
+        def call(*args, **kwargs):
             nonlocal left
             left -= 1
             if left == 0:
@@ -105,8 +105,10 @@ def main() -> int:
             if killed == kills:
                 run(arguments)
                 break
-        unequal += [name for name, digest in filmmaking.frames_of(folder).items() if wanted.get(name) != digest]
-        unequal += [name for name in wanted if name not in filmmaking.frames_of(folder)]
+        unequal += [
+            name for name, digest in filmmaking.frames_of(folder).items() if wanted.get(name) != digest
+        ]
+        unequal += [name for name in wanted if name not in frames]
         unequal += [path.name for path in folder.rglob(".*.part")]
     print(json.dumps({"kills": killed, "films": films, "files": len(wanted), "unequal": unequal}))
     return 0

@@ -180,7 +180,7 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
     from captain_cinema.shots.model import load_shot_model
 
     text = PhraseEncoder()
-    codec = FrameCodec(load_vae(folder / "vae").to(device))
+    codec = FrameCodec(load_vae(folder / "vae", device=device))
     return Backend(
         facts=facts,
         planner=KeyframePlanner(

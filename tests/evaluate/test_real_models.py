@@ -1,6 +1,6 @@
-"""The measure runs with the real classes, at a size that takes seconds; fresh weights cannot do well."""
+"""The measures run with the real classes, at a size that takes seconds; fresh weights cannot do well."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -9,14 +9,18 @@ from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig
 from captain_cinema.backbone.text import TEXT_DIM, PhraseEncoder
-from captain_cinema.evaluate import identity
+from captain_cinema.evaluate import identity, motion
 from captain_cinema.keyframes.planner import KeyframePlanner, SamplingSettings
 from captain_cinema.keyframes.retrieval import RetrieverConfig, new_retriever
+from captain_cinema.shots.abilities import EMBEDDED_ABILITIES
+from captain_cinema.shots.generator import ShotGenerator, ShotSettings
+from captain_cinema.shots.model import embedded_shot_config, new_shot_model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     planner: KeyframePlanner
+    shots: ShotGenerator
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,15 @@ def backend() -> Backend:
     planner = KeyframePlanner(
         MMDiT(config), codec, text, new_retriever(small, text), SamplingSettings(steps=1, guidance=1.0)
     )
-    return Backend(planner=planner)
+    shot_config = embedded_shot_config(latent_channels=4) | {"num_layers": 1, "ffn_dim": 32}
+    shots = ShotGenerator(
+        new_shot_model(shot_config, seed=0),
+        codec,
+        text,
+        ShotSettings(steps=1),
+        abilities=replace(EMBEDDED_ABILITIES, fps=4, max_seconds=1.0),
+    )
+    return Backend(planner=planner, shots=shots)
 
 
 @pytest.mark.parametrize("rollout", [False, True])
@@ -64,3 +76,11 @@ def test_identity_of_fresh_weights_is_near_chance(backend: Backend, rollout: boo
     assert set(counts.values()) == {result.headline.total} != {0}
     assert result.headline == result.share(main)
     assert result.headline.rate < 0.7
+
+
+def test_motion_of_fresh_weights_is_none(backend: Backend) -> None:
+    """A fresh shot model predicts no change, so its clips stand still."""
+    result = motion.run(backend, 2, 4, 4)
+    assert result.headline.total > 0
+    assert result.headline.correct == 0
+    assert result.share(motion.TRUTH).rate == 1

@@ -40,8 +40,7 @@ def test_part_trains_resumes_identically_and_exports(part: str, weights: Path, t
         )
 
     assert run("whole")["step"] == 4
-    stopped = [run("parts", minutes=0.0)["step"] for _ in range(3)]
-    assert stopped == [1, 2, 3]
+    assert run("parts", minutes=0.0)["step"] == 1
     run("parts")
     whole, parts = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "parts")
     assert whole is not None

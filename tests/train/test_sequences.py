@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,15 +64,25 @@ def test_a_pool_is_a_function_of_the_step(size: int, period: int, step: int) -> 
     def make(number: int) -> int:
         return number
 
-    straight = Pool(make, size=size, period=period)
+    straight = Pool(make, make, size=size, period=period)
     for at in range(step + 1):
         for slot in range(size):
             straight.get(slot, at)
-    fresh = Pool(make, size=size, period=period)
+    fresh = Pool(make, make, size=size, period=period)
     held = [fresh.get(slot, step) for slot in range(size)]
     assert held == [straight.get(slot, step) for slot in range(size)]
     assert len(set(held)) == size
     assert max(held) == size - 1 + step // period
+
+
+def test_workers_change_nothing_but_who_draws() -> None:
+    with ThreadPoolExecutor(2) as workers:
+        alone = Pool(str, len, size=5, period=2)
+        helped = Pool(str, len, size=5, period=2, workers=workers)
+        rng = np.random.default_rng(0)
+        for step in range(0, 400, 3):
+            slot = int(rng.integers(5))
+            assert helped.get(slot, step) == alone.get(slot, step) == len(str(alone.item_number(slot, step)))
 
 
 def test_training_never_meets_the_seeds_of_the_evaluation() -> None:

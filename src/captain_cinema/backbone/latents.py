@@ -14,7 +14,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from captain_cinema.errors import WeightsError
 
@@ -112,7 +112,7 @@ class FrameCodec:
         return self.decode_latents(unpatchify(tokens, rows=rows, cols=cols))
 
 
-def load_vae(folder: Path) -> AutoencoderDC:
+def load_vae(folder: Path, *, device: str | torch.device = "cpu") -> AutoencoderDC:
     """Read a VAE from a diffusers folder (config.json and safetensors).
 
     Raises:
@@ -125,4 +125,4 @@ def load_vae(folder: Path) -> AutoencoderDC:
         raise WeightsError(
             f"the VAE in {folder} cannot be read ({first}); install the package again"
         ) from error
-    return cast(AutoencoderDC, vae)
+    return cast(AutoencoderDC, cast(nn.Module, vae).to(device))

@@ -45,6 +45,11 @@ SMALLEST_T = 0.05
 """Below this noise level a predicted change counts as if made here; the velocity would grow without bound."""
 
 
+FULL_WEIGHT_T = 0.5
+"""Below this noise level the loss of a predicted change is that of the change, no more that of the velocity,
+which would be 1 / t^2 as much: a narrow model would spend itself on the last details and film noise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShotBatch:
     """Clips to learn from; consecutive items are shots of one film when `shots` is more than 1."""
@@ -264,6 +269,8 @@ def training_loss(
     clean = replace(clean, keyframe=keyframe_slots(batch.latents[:, :1]))
     said = velocity(model, sample.x_t, t, clean, prediction=prediction)
     error = (said - sample.target).float().square()
+    if prediction == "change":
+        error = error * (t / FULL_WEIGHT_T).clamp(max=1).square()[:, None, None, None, None]
     if batch.weight is None:
         return error.mean()
     weight = stack_frames(batch.weight[:, 1:, None])

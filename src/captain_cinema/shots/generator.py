@@ -196,7 +196,7 @@ class ShotGenerator:
         empty = torch.zeros(channels, 0, height, width)
         return torch.cat([empty, *drawn], dim=1).to(clean.latents.device)
 
-    def _decode(self, latents: Float[Tensor, "frames c h w"]) -> UInt8[np.ndarray, "frames h w 3"]:
+    def _decode(self, latents: Float[Tensor, "frames c rows cols"]) -> UInt8[np.ndarray, "frames h w 3"]:
         parts = [
             self.codec.decode_latents(part) for part in latents.split(self.settings.decode_batch) if len(part)
         ]

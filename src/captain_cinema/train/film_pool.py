@@ -7,14 +7,16 @@ the very same films.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
@@ -22,19 +24,39 @@ from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story
 
+Drawn = TypeVar("Drawn")
 Item = TypeVar("Item")
 
+AHEAD = 32
+"""Items that are being drawn at most before they are asked for."""
 
-class Pool(Generic[Item]):
+
+class Pool(Generic[Drawn, Item]):
     """`size` items, of which one is replaced every `period` steps by the next.
 
+    Drawing needs a processor and can be done ahead by worker processes; encoding needs the models and is done
+    here. What comes out is the same with any number of workers.
+
     Args:
-        make: item number -> item, deterministic.
+        draw: item number -> what is drawn, deterministic; with workers, a function that pickles.
+        encode: what is drawn -> item, deterministic.
+        size: items held.
+        period: steps between two replacements.
+        workers: draws ahead; None draws when an item is asked for.
     """
 
-    def __init__(self, make: Callable[[int], Item], *, size: int, period: int) -> None:
-        self.make, self.size, self.period = make, size, period
+    def __init__(
+        self,
+        draw: Callable[[int], Drawn],
+        encode: Callable[[Drawn], Item],
+        *,
+        size: int,
+        period: int,
+        workers: Executor | None = None,
+    ) -> None:
+        self.draw, self.encode, self.size, self.period, self.workers = draw, encode, size, period, workers
         self.held: dict[int, tuple[int, Item]] = {}
+        self.coming: dict[int, Future[Drawn]] = {}
 
     def item_number(self, slot: int, step: int) -> int:
         """Which item a slot holds at a step."""
@@ -44,12 +66,44 @@ class Pool(Generic[Item]):
 
     def get(self, slot: int, step: int) -> Item:
         """The item in a slot at a step, made when it is first asked for."""
+        if self.workers is not None and not self.held:
+            self._fill(step)
         number = self.item_number(slot, step)
         held = self.held.get(slot)
         if held is None or held[0] != number:
-            held = (number, self.make(number))
+            held = (number, self.encode(self._drawn(number, step)))
             self.held[slot] = held
         return held[1]
+
+    def _fill(self, step: int) -> None:
+        numbers = [self.item_number(slot, step) for slot in range(self.size)]
+        for slot, number in enumerate(numbers):
+            for later in numbers[slot : slot + AHEAD]:
+                self._send(later)
+            self.held[slot] = (number, self.encode(self.coming.pop(number).result()))
+
+    def _drawn(self, number: int, step: int) -> Drawn:
+        if self.workers is None:
+            return self.draw(number)
+        newest = self.size + step // self.period
+        for later in range(newest, newest + AHEAD):
+            self._send(later)
+        self._send(number)
+        return self.coming.pop(number).result()
+
+    def _send(self, number: int) -> None:
+        if self.workers is not None and number not in self.coming:
+            self.coming[number] = self.workers.submit(self.draw, number)
+
+
+def drawing_workers(count: int) -> Executor | None:
+    """Processes that draw films beside the training; None for a count of 0.
+
+    They are started afresh rather than forked, which a process with CUDA and OpenMP threads does not survive.
+    """
+    if count < 1:
+        return None
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,34 +123,49 @@ def film_seed(seed: int, number: int) -> int:
     return (seed << 33) + (1 << 32) + number
 
 
-def figure_cover(shot: story.PlayhouseShot, *, height: int, rows: int) -> Float[Tensor, " img_len"]:
+def figure_cover(shot: story.PlayhouseShot, *, height: int, rows: int) -> Float[np.ndarray, " img_len"]:
     """Share of each token of the shot's keyframe that a character covers."""
     cover = np.zeros((height, 2 * height), np.float32)
     for index in range(len(shot.state.poses)):
         cover = np.maximum(cover, render.figure_mask(shot.state, index, height=height).astype(np.float32))
     small = cv2.resize(cover, (2 * rows, rows), interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(small.reshape(-1))
+    return small.reshape(-1)
 
 
-def encode_film(
-    film: story.PlayhouseFilm,
-    codec: FrameCodec,
-    text: PhraseEncoder,
+@dataclass(frozen=True, kw_only=True)
+class DrawnFilm:
+    """A film's keyframes as drawn, at every GoldenMem scale."""
+
+    film: story.PlayhouseFilm
+    frames: dict[int, UInt8[np.ndarray, "shots h w 3"]]
+    figures: Float[np.ndarray, "shots img_len"]
+
+
+def draw_film(
+    seed: int,
     *,
+    shots: int,
+    cast: int | None,
     height: int,
     scales: tuple[int, ...],
-    txt_len: int,
-) -> EncodedFilm:
-    """Draw a film's keyframes and encode them at every GoldenMem scale."""
-    frames = [render.draw(shot.state, height=height) for shot in film.shots]
-    rows = height // codec.token_size
-    tokens = {}
-    for scale in scales:
-        shrunk = frames if scale == rows else [shrink(frame, scale) for frame in frames]
-        tokens[scale] = codec.encode(torch.from_numpy(np.stack(shrunk))).clone()
+    split: str = "train",
+) -> DrawnFilm:
+    """Draw a film's keyframes; the first scale is the full size."""
+    film = story.film(seed, shots=shots, split=split, cast=cast)
+    full = [render.draw(shot.state, height=height) for shot in film.shots]
+    frames = {
+        rows: np.stack(full if rows == scales[0] else [shrink(frame, rows) for frame in full])
+        for rows in scales
+    }
+    covers = [figure_cover(shot, height=height, rows=scales[0]) for shot in film.shots]
+    return DrawnFilm(film=film, frames=frames, figures=np.stack(covers))
+
+
+def encode_film(drawn: DrawnFilm, codec: FrameCodec, text: PhraseEncoder, *, txt_len: int) -> EncodedFilm:
+    """Encode a film's keyframes at every scale, and its captions."""
     return EncodedFilm(
-        film=film,
-        tokens=tokens,
-        txt=text.encode([shot.caption for shot in film.shots], length=txt_len),
-        figures=torch.stack([figure_cover(shot, height=height, rows=rows) for shot in film.shots]),
+        film=drawn.film,
+        tokens={rows: codec.encode(torch.from_numpy(f)).clone() for rows, f in drawn.frames.items()},
+        txt=text.encode([shot.caption for shot in drawn.film.shots], length=txt_len),
+        figures=torch.from_numpy(drawn.figures),
     )

@@ -4,7 +4,9 @@ section 3).
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +20,7 @@ from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
-from captain_cinema.playhouse import story
-from captain_cinema.train.film_pool import EncodedFilm, Pool, encode_film, film_seed
+from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, Pool, draw_film, encode_film, film_seed
 from captain_cinema.train.seeds import step_generator, step_rng
 from captain_cinema.train.sequences import Layout, sequence_indices
 
@@ -73,6 +74,14 @@ class Batch:
     figures: Float[Tensor, "b targets img_len"]
 
 
+def _draw_numbered(
+    number: int, *, seed: int, casts: tuple[int, ...], shots: int, height: int, scales: tuple[int, ...]
+) -> DrawnFilm:
+    """Film `number` of a pool; on the module's level so that worker processes find it."""
+    cast = casts[number % len(casts)]
+    return draw_film(film_seed(seed, number), shots=shots, cast=cast, height=height, scales=scales)
+
+
 class KeyframeTask:
     """Draw later frames of a film from captions and earlier frames."""
 
@@ -85,13 +94,14 @@ class KeyframeTask:
         *,
         steps: int,
         seed: int = 0,
+        workers: Executor | None = None,
     ) -> None:
         self.model, self.codec, self.text, self.training = model, codec, text, training
-        self.steps, self.seed = steps, seed
+        self.steps, self.seed, self.workers = steps, seed, workers
         self.rows = training.height // codec.token_size
         scales = {self.rows}.union(*(layout.scales for stage in training.stages for layout in stage.layouts))
         self.scales = tuple(sorted(scales, reverse=True))
-        self.pools: dict[tuple[int, ...], Pool[EncodedFilm]] = {}
+        self.pools: dict[tuple[int, ...], Pool[DrawnFilm, EncodedFilm]] = {}
 
     def stage(self, step: int) -> Stage:
         """The stage that a step belongs to."""
@@ -100,25 +110,27 @@ class KeyframeTask:
                 return stage
         return self.training.stages[-1]
 
-    def make_film(self, casts: tuple[int, ...], number: int) -> EncodedFilm:
-        """Film `number` of the pool with these cast sizes."""
-        film = story.film(
-            film_seed(self.seed, number), shots=self.training.shots, cast=casts[number % len(casts)]
-        )
-        return encode_film(
-            film,
-            self.codec,
-            self.text,
-            height=self.training.height,
-            scales=self.scales,
-            txt_len=self.training.txt_len,
-        )
+    def encode(self, drawn: DrawnFilm) -> EncodedFilm:
+        """A drawn film as the model reads it."""
+        return encode_film(drawn, self.codec, self.text, txt_len=self.training.txt_len)
 
-    def pool(self, casts: tuple[int, ...]) -> Pool[EncodedFilm]:
+    def pool(self, casts: tuple[int, ...]) -> Pool[DrawnFilm, EncodedFilm]:
         """The pool of films with these cast sizes; only the stage's own is kept."""
         if casts not in self.pools:
-            make = lambda number: self.make_film(casts, number)  # noqa: E731
-            self.pools = {casts: Pool(make, size=self.training.pool, period=self.training.period)}
+            training = self.training
+            draw = partial(
+                _draw_numbered,
+                seed=self.seed,
+                casts=casts,
+                shots=training.shots,
+                height=training.height,
+                scales=self.scales,
+            )
+            self.pools = {
+                casts: Pool(
+                    draw, self.encode, size=training.pool, period=training.period, workers=self.workers
+                )
+            }
         return self.pools[casts]
 
     def batch(self, step: int) -> Batch:

@@ -47,7 +47,10 @@ class Optimisation:
 class Task(Protocol):
     """A part that can be trained."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+        ...
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """The loss of one step, a function of the seed and `step` alone, and figures to log."""
@@ -101,8 +104,9 @@ class Average:
         """Move towards the model; the first steps forget faster, so that the random start does not linger."""
         decay = min(self.decay, (1 + step) / (10 + step))
         source = model.state_dict()
-        floats = [name for name, value in self.values.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.values[n] for n in floats], [source[n] for n in floats], 1 - decay)
+        for name, value in self.values.items():
+            if value.is_floating_point():
+                value.lerp_(source[name], 1 - decay)
 
     def swapped(self, model: nn.Module) -> _Swap:
         """A context in which the model holds the average."""
@@ -214,21 +218,23 @@ class Trainer:
                 sums, count = {}, 0
             if self.step % options.save_every == 0:
                 self.save()
-            if self.step % options.sheet_every == 0:
+            if self.step % options.sheet_every == 0 and self.step < self.optimisation.steps:
                 self.show()
             if options.minutes is not None and time.monotonic() - started > options.minutes * 60:
                 break
         self.save()
-        self.show()
+        self.show(sheet=self.step >= self.optimisation.steps)
         with self.average.swapped(self.model):
             self.task.export(options.out / "export")
         return {"step": self.step, "steps": self.optimisation.steps, "seconds": round(self.seconds, 1)}
 
-    def show(self) -> None:
-        """Draw the loss curve and a sheet of samples made with the average."""
+    def show(self, *, sheet: bool = True) -> None:
+        """Draw the loss curve, and a sheet of samples made with the average."""
         from captain_cinema.train.curve import draw_curve
 
         draw_curve(read_metrics(self.options.out), self.options.out / "curve.png")
+        if not sheet:
+            return
         with self.average.swapped(self.model):
             path = self.options.out / "samples" / f"{self.step:06d}.png"
             path.parent.mkdir(exist_ok=True)

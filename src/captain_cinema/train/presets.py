@@ -1,12 +1,12 @@
 """Named training configurations of the embedded parts.
 
-`embedded` is for a CPU; `embedded-gpu` does more of the same in half an hour of one GPU. `debug` takes
-seconds and is what the tests run.
+`embedded` is for a CPU; `embedded-gpu` is sized for half an hour of one GPU and has not met one yet. `debug`
+takes seconds and is what the tests run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from captain_cinema.backbone.mmdit import MMDiTConfig
 from captain_cinema.train.keyframes import KeyframeTraining, Stage
@@ -69,10 +69,25 @@ TRAINING = {
     "embedded": TrainingPreset(
         vae=Optimisation(steps=3000, lr=2e-3, warmup=50, ema=0.995, betas=(0.9, 0.95)),
         retrieval=Optimisation(steps=600, lr=1e-3, warmup=50, ema=0.99),
-        keyframes=Optimisation(steps=24_000, lr=1.5e-3, warmup=300, ema=0.999),
-        shots=Optimisation(steps=12_000, lr=1.5e-3, warmup=200, ema=0.999),
+        keyframes=Optimisation(steps=24_000, lr=2e-3, warmup=300, ema=0.999),
+        shots=Optimisation(steps=12_000, lr=2e-3, warmup=200, ema=0.999),
         keyframe_training=EMBEDDED_KEYFRAMES,
         shot_training=ShotTraining(),
+    ),
+    "embedded-gpu": TrainingPreset(
+        vae=Optimisation(steps=8_000, lr=2e-3, warmup=100, ema=0.998, betas=(0.9, 0.95)),
+        retrieval=Optimisation(steps=1_500, lr=1e-3, warmup=100, ema=0.995),
+        keyframes=Optimisation(steps=20_000, lr=2e-3, warmup=500, ema=0.999),
+        shots=Optimisation(steps=10_000, lr=2e-3, warmup=500, ema=0.999),
+        keyframe_training=replace(
+            EMBEDDED_KEYFRAMES,
+            stages=tuple(replace(stage, batch=8 * stage.batch) for stage in EMBEDDED_KEYFRAMES.stages),
+            pool=1024,
+            period=1,
+        ),
+        shot_training=ShotTraining(batch=64, pool=1024),
+        vae_batch=64,
+        retrieval_batch=256,
     ),
     "debug": TrainingPreset(
         vae=Optimisation(steps=4, lr=1e-3, warmup=2),

@@ -13,8 +13,8 @@ from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes.pairs import build_groups
-from captain_cinema.playhouse import render, story
-from captain_cinema.train.film_pool import encode_film
+from captain_cinema.playhouse import story
+from captain_cinema.train.film_pool import draw_film
 from captain_cinema.train.seeds import step_generator
 from captain_cinema.train.sheets import write_sheet
 
@@ -63,12 +63,9 @@ def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
     """Four held-out films: given frames and, of the next three, the true one above the drawn one."""
     rows: list[list[np.ndarray]] = []
     for seed in range(4):
-        film = story.film(seed, shots=12, split="held-out", cast=1 + seed % 3)
-        height, scale = task.training.height, (task.rows,)
-        encoded = encode_film(
-            film, task.codec, task.text, height=height, scales=scale, txt_len=task.training.txt_len
-        )
-        true = [render.draw(shot.state, height=height) for shot in film.shots]
+        height, scales = task.training.height, (task.rows,)
+        whole = draw_film(seed, shots=12, cast=1 + seed % 3, height=height, scales=scales, split="held-out")
+        encoded, true = task.encode(whole), list(whole.frames[task.rows])
         tokens, drawn = encoded.tokens[task.rows], []
         for index in (3, 5, 7, 9):
             given = list(range(max(0, index - 4), index))
@@ -82,6 +79,7 @@ def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
 def shot_sheet(task: ShotTask, path: Path) -> None:
     """Held-out shots, six moments each: the true clip above the drawn one."""
     from captain_cinema.shots.generator import ShotGenerator, ShotRequest
+    from captain_cinema.train.shots import clip_frames
 
     generator = ShotGenerator(task.model, task.codec, task.text)
     rows: list[list[np.ndarray]] = []
@@ -89,7 +87,7 @@ def shot_sheet(task: ShotTask, path: Path) -> None:
     for seed in range(5):
         film = story.film(seed, shots=8, split="held-out")
         shot = next(s for s in film.shots[seed:] if s.names)
-        true = task.clip_frames(shot, 24)
+        true = clip_frames(shot, 24, height=task.training.height, fps=task.training.fps)
         request = ShotRequest(
             keyframe=true[0], caption=shot.caption, film_caption=film.caption, seconds=2.0, seed=seed
         )

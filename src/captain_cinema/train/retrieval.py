@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,26 +33,50 @@ class CaptionedFilm:
     sentences: Float[Tensor, "shots meaning_dim"]
 
 
+def draw_small_film(
+    seed: int, *, height: int, split: str
+) -> tuple[story.PlayhouseFilm, UInt8[np.ndarray, "shots h w 3"]]:
+    """A film and its keyframes."""
+    film = story.film(seed, shots=SHOTS, split=split)
+    return film, np.stack([render.draw(shot.state, height=height) for shot in film.shots])
+
+
+def _draw_numbered(
+    number: int, *, seed: int, height: int
+) -> tuple[story.PlayhouseFilm, UInt8[np.ndarray, "shots h w 3"]]:
+    """The pool's film `number`; on the module's level so that worker processes find it."""
+    return draw_small_film(film_seed(seed + 2, number), height=height, split="train")
+
+
 class RetrievalTask:
     """Every keyframe should find its caption among those of other films and of its own, and the reverse."""
 
-    def __init__(self, text: PhraseEncoder, *, seed: int = 0, batch: int = 128, height: int = 64) -> None:
+    def __init__(
+        self,
+        text: PhraseEncoder,
+        *,
+        seed: int = 0,
+        batch: int = 128,
+        height: int = 64,
+        workers: Executor | None = None,
+    ) -> None:
         torch.manual_seed(seed)
         self.model = new_retriever(text=text)
         self.text, self.seed, self.batch, self.height = text, seed, batch, height
-        self.pool: Pool[CaptionedFilm] = Pool(self.make_film, size=min(POOL, batch * 4), period=2)
-
-    def captioned(self, seed: int, *, split: str) -> CaptionedFilm:
-        """Draw a film and read its captions."""
-        film = story.film(seed, shots=SHOTS, split=split)
-        frames = np.stack([render.draw(shot.state, height=self.height) for shot in film.shots])
-        return CaptionedFilm(
-            film=film, frames=frames, sentences=self.text.sentence([s.caption for s in film.shots])
+        draw = partial(_draw_numbered, seed=seed, height=height)
+        self.pool: Pool[tuple[story.PlayhouseFilm, np.ndarray], CaptionedFilm] = Pool(
+            draw, self.encode, size=min(POOL, batch * 4), period=2, workers=workers
         )
 
-    def make_film(self, number: int) -> CaptionedFilm:
-        """Film `number` of the pool."""
-        return self.captioned(film_seed(self.seed + 2, number), split="train")
+    def encode(self, drawn: tuple[story.PlayhouseFilm, np.ndarray]) -> CaptionedFilm:
+        """Read the captions of a drawn film."""
+        film, frames = drawn
+        sentences = self.text.sentence([shot.caption for shot in film.shots])
+        return CaptionedFilm(film=film, frames=frames, sentences=sentences)
+
+    def held_out(self, seed: int) -> CaptionedFilm:
+        """A film that is never trained on."""
+        return self.encode(draw_small_film(seed, height=self.height, split="held-out"))
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """CLIP's loss over pairs, two of each film, so that shots of a film are told apart too."""
@@ -73,7 +99,7 @@ class RetrievalTask:
         """Share of held-out captions whose own frame is among the three nearest of its film."""
         found = []
         for seed in range(films):
-            item = self.captioned(seed, split="held-out")
+            item = self.held_out(seed)
             image = self.model.image_features(self.model.to_pixels(list(item.frames)))
             text = self.model.text_features(item.sentences.to(image.device))
             nearest = (text @ image.T).topk(3, dim=1).indices
@@ -87,7 +113,7 @@ class RetrievalTask:
         """Held-out captions' own frame, then the four nearest frames of the film."""
         rows = []
         for seed in range(6):
-            item = self.captioned(seed, split="held-out")
+            item = self.held_out(seed)
             image = self.model.image_features(self.model.to_pixels(list(item.frames)))
             text = self.model.text_features(item.sentences[6:7].to(image.device))
             nearest = (text @ image.T)[0].topk(4).indices.tolist()

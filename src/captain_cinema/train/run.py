@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 
 from captain_cinema import presets
 from captain_cinema.errors import CinemaError
+from captain_cinema.train.film_pool import drawing_workers
 from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset, embedded_mmdit
 
@@ -27,6 +30,7 @@ def new_task(
     device: str,
     start: Path | None,
     decoder_only: bool = False,
+    workers: Executor | None = None,
 ) -> Task:
     """Build a part's task with fresh weights, or with the weights in `start`.
 
@@ -38,6 +42,7 @@ def new_task(
         device: where the models go.
         start: a weights folder to begin from instead of random weights.
         decoder_only: of the VAE, train the decoder alone, which leaves the latents as they are.
+        workers: processes that draw ahead.
     """
     from captain_cinema.backbone.latents import FrameCodec, load_vae
     from captain_cinema.backbone.text import PhraseEncoder
@@ -46,13 +51,19 @@ def new_task(
         from captain_cinema.train.vae import VAETask
 
         vae = None if start is None else load_vae(start / "vae").train()
-        return VAETask(seed=optimisation.seed, batch=preset.vae_batch, vae=vae, decoder_only=decoder_only)
+        return VAETask(
+            seed=optimisation.seed,
+            batch=preset.vae_batch,
+            vae=vae,
+            decoder_only=decoder_only,
+            workers=workers,
+        )
     text = PhraseEncoder()
     if part == "retrieval":
         from captain_cinema.train.retrieval import RetrievalTask
 
-        return RetrievalTask(text, seed=optimisation.seed, batch=preset.retrieval_batch)
-    codec = FrameCodec(load_vae(weights / "vae").to(device))
+        return RetrievalTask(text, seed=optimisation.seed, batch=preset.retrieval_batch, workers=workers)
+    codec = FrameCodec(load_vae(weights / "vae", device=device))
     if part == "keyframes":
         from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
         from captain_cinema.train.keyframes import KeyframeTask
@@ -63,7 +74,13 @@ def new_task(
             generator = torch.Generator().manual_seed(optimisation.seed)
             model = init_weights(MMDiT(embedded_mmdit()), generator, match_heads=True)
         return KeyframeTask(
-            model, codec, text, preset.keyframe_training, steps=optimisation.steps, seed=optimisation.seed
+            model,
+            codec,
+            text,
+            preset.keyframe_training,
+            steps=optimisation.steps,
+            seed=optimisation.seed,
+            workers=workers,
         )
     from captain_cinema.shots.model import embedded_shot_config, load_shot_model, new_shot_model
     from captain_cinema.train.shots import ShotTask
@@ -73,7 +90,7 @@ def new_task(
         if start is not None
         else new_shot_model(embedded_shot_config(), seed=optimisation.seed)
     )
-    return ShotTask(shots, codec, text, preset.shot_training, seed=optimisation.seed)
+    return ShotTask(shots, codec, text, preset.shot_training, seed=optimisation.seed, workers=workers)
 
 
 def optimisation_of(
@@ -105,6 +122,7 @@ def main_train(
     weights: Path | None = None,
     start: Path | None = None,
     decoder_only: bool = False,
+    workers: int | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train one part; see `TrainingPreset` for what the names mean.
@@ -122,6 +140,9 @@ def main_train(
         raise CinemaError(
             "--decoder-only goes on with a trained VAE: train vae --start FOLDER --decoder-only"
         )
+    # A CPU trains on all its cores, and is better off drawing in between; a GPU waits for drawings.
+    count = workers if workers is not None else max(0, (os.cpu_count() or 1) - 2) * device.startswith("cuda")
+    executor = drawing_workers(count)
     task = new_task(
         part,
         TRAINING[preset],
@@ -130,10 +151,15 @@ def main_train(
         device=device,
         start=start,
         decoder_only=decoder_only,
+        workers=executor,
     )
     options = RunOptions(
         out=out, minutes=minutes, device=device, autocast=device.startswith("cuda") and part != "vae"
     )
     if preset == "debug":
         options = replace(options, log_every=1, save_every=2, sheet_every=4)
-    return {"part": part, "preset": preset, **Trainer(task, optimisation, options).run(progress)}
+    try:
+        return {"part": part, "preset": preset, **Trainer(task, optimisation, options).run(progress)}
+    finally:
+        if executor is not None:
+            executor.shutdown(cancel_futures=True)

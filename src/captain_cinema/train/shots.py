@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import WanTransformer3DModel
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -39,6 +41,8 @@ class ShotTraining:
     """Clips of the shortest length a step; longer ones are fewer."""
     pool: int = 384
     """Clips held; as many of each length."""
+    period: int = 1
+    """Steps between two new clips."""
     figure_weight: float = 3.0
     """Extra weight of the loss where something moves."""
     shift: float = 3.0
@@ -54,6 +58,44 @@ class EncodedClip:
     context: Float[Tensor, "pairs c h w"]
     txt: Float[Tensor, "txt_len txt_dim"]
     weight: Float[Tensor, "frames h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnClip:
+    """A shot as drawn."""
+
+    frames: UInt8[np.ndarray, "frames h w 3"]
+    context: UInt8[np.ndarray, "pairs h w 3"]
+    caption: str
+    film_caption: str
+
+
+def clip_frames(
+    shot: story.PlayhouseShot, count: int, *, height: int, fps: int
+) -> UInt8[np.ndarray, "frames h w 3"]:
+    """The first frames of a shot in motion."""
+    times = [index / fps for index in range(count)]
+    return np.stack([render.draw(story.frame_state(shot, time), height=height) for time in times])
+
+
+def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
+    """Clip `number`: one shot of a film of its own, with some of the film's other keyframes."""
+    rng = step_rng(seed, 3, number)
+    film = story.film(film_seed(seed + 1, number), shots=training.shots)
+    chosen = int(rng.integers(len(film.shots)))
+    shot = film.shots[chosen]
+    others = [i for i in shot.matters if i != chosen]
+    others += [i for i in range(len(film.shots)) if i != chosen and i not in others]
+    context = [
+        render.draw(film.shots[i].state, height=training.height) for i in sorted(others[: training.context])
+    ]
+    count = training.frames[number % len(training.frames)]
+    return DrawnClip(
+        frames=clip_frames(shot, count, height=training.height, fps=training.fps),
+        context=np.stack(context),
+        caption=shot.caption,
+        film_caption=film.caption,
+    )
 
 
 def moving_weight(frames: np.ndarray, extra: float, *, rows: int, cols: int) -> Float[Tensor, "frames h w"]:
@@ -74,40 +116,25 @@ class ShotTask:
         training: ShotTraining,
         *,
         seed: int = 0,
+        workers: Executor | None = None,
     ) -> None:
         self.model, self.codec, self.text, self.training, self.seed = model, codec, text, training, seed
         if training.pool % len(training.frames):
             raise ValueError(f"a pool of {training.pool} does not hold as many of {training.frames} each")
-        self.pool: Pool[EncodedClip] = Pool(self.make_clip, size=training.pool, period=1)
-
-    def clip_frames(self, shot: story.PlayhouseShot, count: int) -> UInt8[np.ndarray, "frames h w 3"]:
-        """The first frames of a shot in motion."""
-        training = self.training
-        times = [index / training.fps for index in range(count)]
-        return np.stack(
-            [render.draw(story.frame_state(shot, time), height=training.height) for time in times]
+        draw = partial(draw_clip, seed=seed, training=training)
+        self.pool: Pool[DrawnClip, EncodedClip] = Pool(
+            draw, self.encode, size=training.pool, period=training.period, workers=workers
         )
 
-    def make_clip(self, number: int) -> EncodedClip:
-        """Clip `number`: one shot of a film of its own, with some of its other keyframes."""
-        training = self.training
-        rng = step_rng(self.seed, 3, number)
-        film = story.film(film_seed(self.seed + 1, number), shots=training.shots)
-        chosen = int(rng.integers(len(film.shots)))
-        shot = film.shots[chosen]
-        others = [i for i in shot.matters if i != chosen]
-        others += [i for i in range(len(film.shots)) if i != chosen and i not in others]
-        context = sorted(others[: training.context])
-        frames = self.clip_frames(shot, training.frames[number % len(training.frames)])
-        stills = np.stack([render.draw(film.shots[i].state, height=training.height) for i in context])
-        latents = self.codec.encode_latents(torch.from_numpy(frames)).clone()
+    def encode(self, drawn: DrawnClip) -> EncodedClip:
+        """A drawn clip as the model reads it."""
+        latents = self.codec.encode_latents(torch.from_numpy(drawn.frames)).clone()
+        rows, cols = latents.shape[2:]
         return EncodedClip(
             latents=latents,
-            context=self.codec.encode_latents(torch.from_numpy(stills)).clone(),
-            txt=shot_text(self.text, [shot.caption], [film.caption])[0],
-            weight=moving_weight(
-                frames, training.figure_weight, rows=latents.shape[2], cols=latents.shape[3]
-            ),
+            context=self.codec.encode_latents(torch.from_numpy(drawn.context)).clone(),
+            txt=shot_text(self.text, [drawn.caption], [drawn.film_caption])[0],
+            weight=moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols),
         )
 
     def batch(self, step: int) -> ShotBatch:

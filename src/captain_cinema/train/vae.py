@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,11 @@ def film_frames(seed: int, *, height: int, split: str = "train") -> UInt8[np.nda
     )
 
 
+def _draw_numbered(number: int, *, seed: int, height: int) -> UInt8[np.ndarray, "shots h w 3"]:
+    """Frames of the pool's film `number`; on the module's level so that worker processes find it."""
+    return film_frames(film_seed(seed + 3, number), height=height)
+
+
 def chroma(error: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2 h w"]:
     """The opponent parts of a colour difference: red against green, both against blue."""
     red, green, blue = error.unbind(dim=1)
@@ -57,6 +64,7 @@ class VAETask:
         height: of a frame.
         vae: where to begin instead of fresh weights.
         decoder_only: leave the encoder as it is, so that what was trained on its latents still fits.
+        workers: draw ahead.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class VAETask:
         height: int = 128,
         vae: AutoencoderDC | None = None,
         decoder_only: bool = False,
+        workers: Executor | None = None,
     ) -> None:
         if vae is None:
             torch.manual_seed(seed)
@@ -76,11 +85,8 @@ class VAETask:
         self.decoder_only = decoder_only
         if decoder_only:
             self.model.encoder.requires_grad_(False)
-        self.pool: Pool[np.ndarray] = Pool(self.make_frames, size=POOL, period=3)
-
-    def make_frames(self, number: int) -> UInt8[np.ndarray, "shots h w 3"]:
-        """Frames of the pool's film `number`."""
-        return film_frames(film_seed(self.seed + 3, number), height=self.height)
+        draw = partial(_draw_numbered, seed=seed, height=height)
+        self.pool: Pool[np.ndarray, np.ndarray] = Pool(draw, np.asarray, size=POOL, period=3, workers=workers)
 
     def batch_frames(self, step: int) -> UInt8[Tensor, "b h w 3"]:
         """The frames of a step, each of another film."""
