@@ -105,9 +105,8 @@ def main() -> int:
             if killed == kills:
                 run(arguments)
                 break
-        unequal += [
-            name for name, digest in filmmaking.frames_of(folder).items() if wanted.get(name) != digest
-        ]
+        frames = filmmaking.frames_of(folder)
+        unequal += [name for name, digest in frames.items() if wanted.get(name) != digest]
         unequal += [name for name in wanted if name not in frames]
         unequal += [path.name for path in folder.rglob(".*.part")]
     print(json.dumps({"kills": killed, "films": films, "files": len(wanted), "unequal": unequal}))

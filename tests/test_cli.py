@@ -141,6 +141,7 @@ def test_story_and_script_both_changed_asks(studio: Studio, story: Path) -> None
     assert studio.run("write", story, "-o", "story", "--overwrite").code == 0
     assert "claps" in script.read_text("utf-8")
     (kept,) = (studio.home / "story" / "takes").glob("script-*.yaml")
+    assert studio.run("make", story).code == 0
     assert "jumps" in kept.read_text("utf-8")
 
 
@@ -231,6 +232,31 @@ def test_a_shot_longer_than_the_preset_makes_is_told_before_any_work(studio: Stu
     assert "shot 1 lasts 30 s" in fault
     assert "1 to 4 s" in fault
     assert not (folder / "storyboard").exists()
+
+
+def test_a_writer_is_asked_only_when_told_and_once(
+    studio: Studio, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from captain_cinema.script import parse_script
+    from captain_cinema.writer import endpoint
+
+    asked = []
+
+    def write(idea: str, url: str, *, shots: int, api_key: str | None, client: object = None) -> object:
+        asked.append((idea, url, shots, api_key))
+        return parse_script(script_text(*["A fox."] * shots))
+
+    monkeypatch.setattr(endpoint, "write_with_endpoint", write)
+    monkeypatch.setenv("CINEMA_API_KEY", "secret")
+    assert studio.run("write", story).code == 0
+    assert asked == []
+    command = ["write", story, "-o", "idea", "--writer", "http://localhost:1/v1", "--shots", 3]
+    run = studio.run(*command, "--json")
+    assert run.data["shots"] == 3
+    assert asked == [(STORY, "http://localhost:1/v1", 3, "secret")]
+    assert studio.run(*command, "--json").data["written"] is False
+    assert len(asked) == 1
+    assert "secret" not in (studio.home / "idea" / ".cinema.json").read_text("utf-8")
 
 
 # --- places ---

@@ -123,6 +123,7 @@ def test_status_says_why(studio: Studio) -> None:
     text = studio.run("status", folder).out
     assert "keyframe: its words changed" in text
     assert "saw 3 and 4" in text
+    assert f"seed {shots[0]['seed']}" in text
     assert "film: stale" in text
 
 
@@ -381,6 +382,42 @@ def test_a_retake_of_a_keyframe_made_by_hand_keeps_it_among_the_takes(studio: St
     assert mine in [path.read_bytes() for path in (folder / "takes").glob("*.png")]
 
 
+def test_a_picture_of_ones_own_becomes_the_keyframe(studio: Studio) -> None:
+    from captain_cinema.project.pictures import SOURCE_TYPE
+
+    folder = studio.made_film()
+    before = frames_of(folder)
+    Image.new("RGB", (300, 200), (10, 120, 200)).save(studio.home / "mine.jpg")
+    run = studio.run("retake", folder, "--shot", 3, "--keyframe", "mine.jpg", "--json")
+    assert run.data["keyframes"] == {
+        "made": [6],
+        "kept": [1, 2, 4, 5],
+        "by_hand": [3],
+        "without_keyframe": [],
+    }
+    assert run.data["clips"]["made"] == [3, 6]
+    with Image.open(folder / "storyboard" / "003.png") as mine:
+        assert mine.size == (300, 200)
+    assert SOURCE_TYPE.encode() not in (folder / "storyboard" / "003.png").read_bytes()
+    assert f"003-{before['storyboard/003.png'][:8]}.png" in {
+        path.name for path in (folder / "takes").iterdir()
+    }
+    (studio.home / "bad.png").write_text("x")
+    assert "bad.png" in studio.run("retake", folder, "--shot", 3, "--keyframe", "bad.png").fault
+    assert "no such file" in studio.run("retake", folder, "--shot", 3, "--keyframe", "gone.png").fault
+
+
+def test_a_damaged_file_of_the_users_own_is_kept_among_the_takes(studio: Studio) -> None:
+    folder = studio.made_film()
+    (folder / "storyboard" / "005.png").write_text("a format of tomorrow")
+    run = studio.run("make", folder, "--json")
+    assert run.data["keyframes"]["made"] == [5]
+    assert "keyframe 5 is made again: 005.png cannot be read" in run.err
+    assert "a format of tomorrow" in [
+        path.read_text("latin-1") for path in (folder / "takes").glob("005-*.png")
+    ]
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
@@ -392,6 +429,7 @@ def test_a_retake_of_a_keyframe_made_by_hand_keeps_it_among_the_takes(studio: St
         (["--shot", 1, "--take", 0], "takes count from 1"),
         (["--shot", 1, "--take", 2, "--seed", 1], "without --caption and --seed"),
         (["--shot", 1, "--motion", "--seed", 1], "without --caption and --seed"),
+        (["--shot", 1, "--motion", "--keyframe", "x.png"], "give it alone"),
         (["--shot", 1, "--caption", "x" * 5000], "at most 4,000"),
     ],
 )

@@ -304,6 +304,15 @@ def test_files_move_with_their_shots(tmp_path: Path) -> None:
     assert not (folder.path / JOURNAL).exists()
 
 
+@pytest.mark.parametrize("text", ['{"places": 3}', '{"places": [[1]], "state": {}}', '{"step": 1}'])
+def test_a_damaged_journal_of_moves_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    folder, _ = film_with_files(tmp_path, ["a"])
+    (tmp_path / JOURNAL).write_text(text)
+    with pytest.raises(ProjectError, match="damaged"):
+        finish_moves(folder)
+    assert contents(folder, 1) == ["1a"]
+
+
 @pytest.mark.parametrize("steps", range(12))
 def test_a_kill_while_files_move_is_ended_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int

@@ -188,7 +188,7 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
             codec,
             text,
             load_retriever(folder / "retrieval", text),
-            SamplingSettings(shift=2.0, prediction="clean"),
+            SamplingSettings(steps=8, shift=2.0, prediction="clean"),
         ),
         shots=ShotGenerator(load_shot_model(folder / "shots" / "transformer", device=device), codec, text),
     )

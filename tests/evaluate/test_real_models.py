@@ -78,9 +78,9 @@ def test_identity_of_fresh_weights_is_near_chance(backend: Backend, rollout: boo
     assert result.headline.rate < 0.7
 
 
-def test_motion_of_fresh_weights_is_none(backend: Backend) -> None:
-    """A fresh shot model predicts no change, so its clips stand still."""
+def test_motion_is_measured_beside_its_bounds(backend: Backend) -> None:
+    """Of fresh weights nothing is expected; the true clips are right and the still ones wrong, as many each."""
     result = motion.run(backend, 2, 4, 4)
-    assert result.headline.total > 0
-    assert result.headline.correct == 0
+    assert result.headline.total == result.share(motion.TRUTH).total > 0
     assert result.share(motion.TRUTH).rate == 1
+    assert result.share(motion.STILL).correct == 0

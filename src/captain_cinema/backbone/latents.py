@@ -98,7 +98,9 @@ class FrameCodec:
     @torch.inference_mode()
     def decode_latents(self, latents: Float[Tensor, "n c rows cols"]) -> UInt8[Tensor, "n h w 3"]:
         """Latents to frames."""
-        pixels = self.vae.decode(latents.to(self.device, torch.float32) / self.scale, return_dict=False)[0]
+        # One memory layout for all: convolutions round differently in another.
+        latents = latents.to(self.device, torch.float32).contiguous() / self.scale
+        pixels = self.vae.decode(latents, return_dict=False)[0]
         return to_frames(cast(Tensor, pixels))
 
     def encode(self, frames: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n img_len dim"]:
