@@ -32,6 +32,18 @@ class Stage:
         self.done = done - 1
         self.step(what)
 
+    def begin(self) -> None:
+        """The first thing is begun: what came before, such as loading models, is no measure of the rest."""
+        if self.done == 0:
+            self.started = time.monotonic()
+            if self.bar is not None:
+                self.bar.start_t = self.bar.last_print_t = self.bar._time()
+
+    def part(self, done: int, total: int) -> None:
+        """How far the thing under way is; shown on a terminal only."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"step {done} of {total}")
+
     def step(self, what: str) -> None:
         """One thing is finished."""
         self.done += 1

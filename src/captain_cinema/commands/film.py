@@ -214,6 +214,7 @@ def retake(
     caption: Annotated[str | None, tyro.conf.arg(metavar="WORDS")] = None,
     seed: Seed = None,
     take: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    keyframe: Annotated[Path | None, tyro.conf.arg(metavar="PICTURE")] = None,
     motion: bool = False,
     only: bool = False,
     json: bool = False,
@@ -226,6 +227,7 @@ def retake(
         caption: new words for it.
         seed: a seed of its own; left out, the next take.
         take: bring an earlier take back (1 is the first).
+        keyframe: a picture of your own in the place of the drawn keyframe.
         motion: keep the keyframe, shoot its motion again.
         only: leave the shots that depend on it as they are; 'cinema status' lists them.
         json: print one JSON object at the end.
@@ -236,7 +238,7 @@ def retake(
     from captain_cinema.pipeline.shoot import make_shots
     from captain_cinema.pipeline.storyboard import make_storyboard
 
-    wish = Wish(shot=shot, caption=caption, seed=seed, take=take, motion=motion)
+    wish = Wish(shot=shot, caption=caption, seed=seed, take=take, keyframe=keyframe, motion=motion)
     with _production(folder) as production:
         far = reach(production, shot)
         production = prepare_retake(production, wish)

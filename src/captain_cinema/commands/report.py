@@ -40,9 +40,12 @@ def _shot_lines(status: ShotStatus) -> list[str]:
     words = " ".join(status.plan.shot.caption.split())
     words = words if len(words) <= 60 else words[:59] + "…"
     lines = [f"{status.plan.number:>4}  {status.keyframe.state:<9} {status.clip.state:<9} {words}"]
-    saw = _saw(status)
-    if saw:
-        lines.append(f"{'':>6}saw {spoken_numbers(saw)}")
+    facts = [f"seed {status.plan.keyframe_seed}"]
+    if status.plan.take > 1:
+        facts.append(f"take {status.plan.take}")
+    if saw := _saw(status):
+        facts.append(f"saw {spoken_numbers(saw)}")
+    lines.append(f"{'':>6}{', '.join(facts)}")
     for what, verdict in (("keyframe", status.keyframe), ("clip", status.clip)):
         if verdict.why:
             lines.append(f"{'':>6}{what}: {verdict.why}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from captain_cinema.errors import ProjectError, StoryError
-from captain_cinema.pipeline.production import Production, open_production
+from captain_cinema.pipeline.production import Production, now, open_production
 from captain_cinema.project.edit import edit_shot
-from captain_cinema.project.files import keep_take, look, record_of, sha256_text, write_text
+from captain_cinema.project.files import keep_take, look, publish, record_of, sha256_text, write_text
+from captain_cinema.project.pictures import read_picture, write_picture
 from captain_cinema.project.state import FilmState
 from captain_cinema.script import MAX_CAPTION, MAX_SEED, parse_script
+from captain_cinema.script.reading import read_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,8 @@ class Wish:
     seed: int | None = None
     take: int | None = None
     """An earlier take to bring back; None takes the next, unless words or seed are given."""
+    keyframe: Path | None = None
+    """A picture of the user's own, in any format and size."""
     motion: bool = False
     """Keep the keyframe and shoot its motion again."""
 
@@ -58,7 +63,9 @@ def prepare_retake(production: Production, wish: Wish) -> Production:
     plan, state = production.plans[wish.shot - 1], production.state
     identity = str(plan.identity)
     again = wish.caption is None and wish.seed is None
-    if wish.motion:
+    if wish.keyframe is not None:
+        _put_in(production, wish, wish.keyframe)
+    elif wish.motion:
         take = wish.take or state.motion_take(plan.identity) + 1
         state = dataclasses.replace(state, motion_takes={**state.motion_takes, identity: take})
     elif again:
@@ -67,7 +74,8 @@ def prepare_retake(production: Production, wish: Wish) -> Production:
     elif wish.seed is not None:
         takes = {key: value for key, value in state.takes.items() if key != identity}
         state = dataclasses.replace(state, takes=takes)
-    _make_way(production, wish)
+    if wish.keyframe is None:
+        _make_way(production, wish)
     if not again:
         state = _edit_script(production, wish, state)
     production.save(state)
@@ -84,12 +92,29 @@ def _check(production: Production, wish: Wish) -> None:
         raise ProjectError("--take brings back an earlier take; give it without --caption and --seed")
     if wish.motion and (wish.caption is not None or wish.seed is not None):
         raise ProjectError("--motion keeps the keyframe; give it without --caption and --seed")
+    others = (wish.caption, wish.seed, wish.take, wish.motion or None)
+    if wish.keyframe is not None and others != (None,) * len(others):
+        raise ProjectError("--keyframe puts a picture in; give it alone")
     if wish.caption is not None and not wish.caption.strip():
         raise StoryError("--caption is empty; say what is seen in the shot")
     if wish.caption is not None and len(wish.caption) > MAX_CAPTION:
         raise StoryError(f"--caption has {len(wish.caption):,} characters; at most {MAX_CAPTION:,} work")
     if wish.seed is not None and not 0 <= wish.seed <= MAX_SEED:
         raise StoryError(f"--seed {wish.seed} cannot be used; give a whole number from 0 to {MAX_SEED}")
+
+
+def _put_in(production: Production, wish: Wish, source: Path) -> None:
+    """Make a picture of the user's own the keyframe; what it replaces is kept among the takes."""
+    picture, path = read_picture(source), production.folder.keyframe(wish.shot)
+    keep_take(path, production.folder.takes)
+    record = {
+        "stage": "storyboard",
+        "shot": wish.shot,
+        "by_hand": True,
+        "found_at": now(),
+        "from": source.name,
+    }
+    publish(path, lambda part: write_picture(part, picture, synthetic=False), record)
 
 
 def _edit_script(production: Production, wish: Wish, state: FilmState) -> FilmState:
@@ -99,7 +124,8 @@ def _edit_script(production: Production, wish: Wish, state: FilmState) -> FilmSt
     if wish.seed is not None:
         changes["seed"] = wish.seed
     path = production.folder.script
-    text = edit_shot(path.read_text("utf-8-sig"), production.script, wish.shot, **changes)
+    keep_take(path, production.folder.takes)
+    text = edit_shot(read_text(path, what="script"), production.script, wish.shot, **changes)
     caption = parse_script(text, source=path.name).shots[wish.shot - 1].caption
     shots = list(state.shots)
     shots[wish.shot - 1] = (shots[wish.shot - 1][0], sha256_text(caption)[:16])

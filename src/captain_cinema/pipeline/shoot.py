@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain_cinema.errors import ProjectError
 from captain_cinema.pipeline.production import Made, Production, adopt, announce, publish_made, spoken_numbers
-from captain_cinema.progress import spoken_time
+from captain_cinema.progress import Stage, spoken_time
 from captain_cinema.project.clips import write_clip
 from captain_cinema.project.files import keep_take
 from captain_cinema.project.pictures import read_picture
@@ -49,7 +49,7 @@ def make_shots(production: Production, *, limit: int | None = None, only: int | 
                 kept.append(number)
             else:
                 announce(production.report, what, verdict)
-                seconds = _shoot(production, status, inputs)
+                seconds = _shoot(production, status, inputs, stage)
                 made.append(number)
                 stage.step(f"{what} shot in {spoken_time(seconds)}")
     return Made(made=tuple(made), kept=tuple(kept), by_hand=tuple(by_hand), without_keyframe=tuple(without))
@@ -78,11 +78,12 @@ def _job(production: Production, status: ShotStatus) -> tuple[Verdict, dict[str,
     return judge_clip(status.clip_file, inputs, Verdict(state="done")), inputs
 
 
-def _shoot(production: Production, status: ShotStatus, inputs: Mapping[str, Any]) -> float:
+def _shoot(production: Production, status: ShotStatus, inputs: Mapping[str, Any], stage: Stage) -> float:
     from captain_cinema.shots.generator import ShotRequest
 
     plan, facts = status.plan, production.facts
     generator = production.backend.shots
+    stage.begin()
     started = time.perf_counter()
     request = ShotRequest(
         keyframe=_frame(production, plan.number),
@@ -93,7 +94,7 @@ def _shoot(production: Production, status: ShotStatus, inputs: Mapping[str, Any]
         context=tuple(_frame(production, seen.number) for seen in status.context),
         number=plan.number,
     )
-    (frames,) = generator.generate([request])
+    (frames,) = generator.generate([request], progress=stage.part)
     record = {
         "stage": "shots",
         "shot": plan.number,
@@ -104,8 +105,7 @@ def _shoot(production: Production, status: ShotStatus, inputs: Mapping[str, Any]
         "frames": len(frames),
     }
     finding = status.clip_file
-    if finding.finished or finding.spoilt_record:
-        keep_take(finding.path, production.folder.takes)
+    keep_take(finding.path, production.folder.takes)
     publish_made(finding.path, lambda part: write_clip(part, frames, fps=facts.fps), facts, started, record)
     return time.perf_counter() - started
 

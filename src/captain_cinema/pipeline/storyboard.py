@@ -80,7 +80,7 @@ class _Session:
             stage.step(f"shot {plan.number} stays: its memory is the same")
         else:
             announce(self.production.report, what, verdict)
-            seconds = self._draw(plan, finding, inputs)
+            seconds = self._draw(plan, finding, inputs, stage)
             self.made.append(plan.number)
             stage.step(f"shot {plan.number} drawn in {spoken_time(seconds)}")
         return look(finding.path), Verdict(state="done")
@@ -100,12 +100,17 @@ class _Session:
         write_json(record_of(finding.path), record)
         return True
 
-    def _draw(self, plan: ShotPlan, finding: Finding, inputs: Mapping[str, Any]) -> float:
+    def _draw(self, plan: ShotPlan, finding: Finding, inputs: Mapping[str, Any], stage: Stage) -> float:
         production = self.production
         planner = production.backend.planner
+        stage.begin()
         started = time.perf_counter()
         drawn = planner.draw(
-            plan.prompt, self._context(plan), seed=plan.keyframe_seed, pins=self._pins(plan), progress=None
+            plan.prompt,
+            self._context(plan),
+            seed=plan.keyframe_seed,
+            pins=self._pins(plan),
+            progress=stage.part,
         )
         record = {
             "stage": "storyboard",
@@ -117,8 +122,7 @@ class _Session:
             "history": self.history.digest,
             "embedding": _packed(drawn.embedding),
         }
-        if finding.finished or finding.spoilt_record:
-            keep_take(finding.path, production.folder.takes)
+        keep_take(finding.path, production.folder.takes)
         publish_made(
             finding.path, lambda part: write_picture(part, drawn.frame), production.facts, started, record
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from captain_cinema.errors import ProjectError, StoryError
 from captain_cinema.progress import Reporter
-from captain_cinema.project.files import sha256_file, sha256_text, write_text
+from captain_cinema.project.files import keep_take, sha256_file, sha256_text, write_text
 from captain_cinema.project.folder import FilmFolder
 from captain_cinema.script import Script, dump_script
 
@@ -76,8 +76,7 @@ def write_script(
                 f"'cinema make {folder.path}', or let the story win with "
                 f"'cinema write {story} -o {folder.path} --overwrite' (the edited script is kept in takes)"
             )
-        kept = folder.takes / f"script-{present[:8]}.yaml"
-        write_text(kept, folder.script.read_text("utf-8"))
+        keep_take(folder.script, folder.takes)
     write_text(folder.script, text)
     state = dataclasses.replace(state, story_sha256=digest, script_sha256=sha256_text(text))
     folder.save_state(state)

@@ -166,8 +166,8 @@ def look(media: Path) -> Finding:
 
 
 def keep_take(media: Path, takes: Path) -> Path | None:
-    """Put a copy of a finished file and its record into the takes before another replaces it."""
-    if not media.is_file():
+    """Put a copy of a file, finished or not, and of its record into the takes before another replaces it."""
+    if not media.is_file() or media.stat().st_size == 0:
         return None
     kept = takes / f"{media.stem}-{sha256_file(media)[:8]}{media.suffix}"
     for source, target in ((record_of(media), record_of(kept)), (media, kept)):

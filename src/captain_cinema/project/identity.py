@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from captain_cinema.errors import ProjectError
 from captain_cinema.project.files import flush, keep_take, read_json, record_of, sha256_text, write_json
 from captain_cinema.project.folder import FilmFolder
-from captain_cinema.project.state import FilmState
+from captain_cinema.project.state import FilmState, state_from
 from captain_cinema.script import Script
 
 JOURNAL = ".cinema-moves.json"
@@ -81,8 +82,14 @@ def finish_moves(folder: FilmFolder) -> None:
     journal = read_json(path)
     if journal is None:
         return
-    places = {int(old): int(new) for old, new in journal["places"]}
-    if journal["step"] == 1:
+    try:
+        places = {int(old): int(new) for old, new in journal["places"]}
+        state = state_from(journal["state"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ProjectError(
+            f"{path} is damaged; delete it, and look whether shots are in their places"
+        ) from error
+    if journal.get("step") == 1:
         for old, new in places.items():
             for source in _files(folder, old):
                 if new == 0 and source.suffix != ".json":
@@ -99,7 +106,7 @@ def finish_moves(folder: FilmFolder) -> None:
             if waiting.is_file():
                 os.replace(waiting, target)
     _flush(folder)
-    write_json(folder.state_file, journal["state"])
+    folder.save_state(state)
     path.unlink()
 
 

@@ -18,13 +18,14 @@ MAX_PIXELS = 64_000_000
 """A picture put in by hand may be this large; more is a mistake or a bomb."""
 
 
-def write_picture(path: Path, frame: np.ndarray) -> None:
-    """Write uint8 RGB [h, w, 3] as PNG with the mark that it is synthetic; same frame, same bytes."""
+def write_picture(path: Path, frame: np.ndarray, *, synthetic: bool = True) -> None:
+    """Write uint8 RGB [h, w, 3] as PNG; same frame, same bytes. What a model drew is marked as synthetic."""
     from PIL import Image, PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
-    info.add_text("Comment", SYNTHETIC)
-    info.add_itxt("XML:com.adobe.xmp", _xmp())
+    if synthetic:
+        info.add_text("Comment", SYNTHETIC)
+        info.add_itxt("XML:com.adobe.xmp", _xmp())
     with path.open("wb") as file:
         Image.fromarray(frame).save(file, format="PNG", pnginfo=info)
 
@@ -57,7 +58,7 @@ def read_picture(path: Path, *, height: int = 0, width: int = 0) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise ProjectError(f"{path} is damaged or not a picture; delete it and it is drawn again") from error
+        raise ProjectError(f"{path} is damaged or not a picture; put a sound one in its place") from error
     if height and width and colour.size != (width, height):
         colour = ImageOps.fit(colour, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(colour).copy()

@@ -63,20 +63,25 @@ def load_state(path: Path) -> FilmState:
     if raw is None:
         raise ProjectError(hint)
     try:
-        return FilmState(
-            seed=int(raw.get("seed", 0)),
-            preset=str(raw.get("preset", DEFAULT_PRESET)),
-            story_sha256=str(raw.get("story_sha256", "")),
-            script_sha256=str(raw.get("script_sha256", "")),
-            takes={str(key): int(value) for key, value in raw.get("takes", {}).items()},
-            motion_takes={str(key): int(value) for key, value in raw.get("motion_takes", {}).items()},
-            shots=tuple((int(identity), str(digest)) for identity, digest in raw.get("shots", ())),
-            next_id=int(raw.get("next_id", 1)),
-            outputs={str(key): tuple(map(str, value)) for key, value in raw.get("outputs", {}).items()},
-            cut=dict(raw.get("cut", {})),
-        )
+        return state_from(raw)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ProjectError(hint) from error
+
+
+def state_from(raw: Mapping[str, Any]) -> FilmState:
+    """A state from JSON; whatever cannot be understood raises one of Python's own errors."""
+    return FilmState(
+        seed=int(raw.get("seed", 0)),
+        preset=str(raw.get("preset", DEFAULT_PRESET)),
+        story_sha256=str(raw.get("story_sha256", "")),
+        script_sha256=str(raw.get("script_sha256", "")),
+        takes={str(key): int(value) for key, value in raw.get("takes", {}).items()},
+        motion_takes={str(key): int(value) for key, value in raw.get("motion_takes", {}).items()},
+        shots=tuple((int(identity), str(digest)) for identity, digest in raw.get("shots", ())),
+        next_id=int(raw.get("next_id", 1)),
+        outputs={str(key): tuple(map(str, value)) for key, value in raw.get("outputs", {}).items()},
+        cut=dict(raw.get("cut", {})),
+    )
 
 
 def save_state(path: Path, state: FilmState) -> None:
