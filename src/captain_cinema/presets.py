@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
+KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT = 8, 3.0, 2.0
+SHOT_STEPS = 1
+"""How the embedded preset samples: measured in docs/log.md, and part of its revision."""
+
 PRESETS = ("embedded",)
 """Presets that can be used today; `open` and `paper` are on the way."""
 
@@ -30,7 +34,7 @@ class PresetFacts:
 
     name: str
     revision: str
-    """First digits of the digest over all weights files."""
+    """First digits of the digest over all weights files and how they are sampled."""
     licence: str
     height: int
     width: int
@@ -142,7 +146,8 @@ def verify_weights(folder: Path) -> None:
 
 def describe(name: str) -> PresetFacts:
     """A preset's facts, without loading it."""
-    digests = json.dumps(read_manifest(weights_folder(name)), sort_keys=True)
+    sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, SHOT_STEPS]
+    digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
     return PresetFacts(
         name=name,
         revision=hashlib.sha256(digests.encode()).hexdigest()[:12],
@@ -176,7 +181,7 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
     from captain_cinema.backbone.text import PhraseEncoder
     from captain_cinema.keyframes.planner import KeyframePlanner, SamplingSettings
     from captain_cinema.keyframes.retrieval import load_retriever
-    from captain_cinema.shots.generator import ShotGenerator
+    from captain_cinema.shots.generator import ShotGenerator, ShotSettings
     from captain_cinema.shots.model import load_shot_model
 
     text = PhraseEncoder()
@@ -188,7 +193,14 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
             codec,
             text,
             load_retriever(folder / "retrieval", text),
-            SamplingSettings(steps=8, shift=2.0, prediction="clean"),
+            SamplingSettings(
+                steps=KEYFRAME_STEPS, guidance=KEYFRAME_GUIDANCE, shift=KEYFRAME_SHIFT, prediction="clean"
+            ),
         ),
-        shots=ShotGenerator(load_shot_model(folder / "shots" / "transformer", device=device), codec, text),
+        shots=ShotGenerator(
+            load_shot_model(folder / "shots" / "transformer", device=device),
+            codec,
+            text,
+            ShotSettings(steps=SHOT_STEPS),
+        ),
     )

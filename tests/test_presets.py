@@ -1,0 +1,66 @@
+"""The presets: the shipped weights are whole, small, and what the backend loads."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from captain_cinema import presets
+from captain_cinema.errors import CinemaError, WeightsError
+
+EMBEDDED = presets.weights_folder("embedded")
+
+
+def test_the_shipped_weights_are_whole_and_under_40_mb() -> None:
+    presets.verify_weights(EMBEDDED)
+    listed = set(presets.read_manifest(EMBEDDED))
+    found = {p.relative_to(EMBEDDED).as_posix() for p in EMBEDDED.rglob("*") if p.is_file()}
+    assert found == listed | {presets.MANIFEST}
+    assert sum(p.stat().st_size for p in EMBEDDED.rglob("*") if p.is_file()) < 40e6
+
+
+def test_the_backend_draws_what_its_facts_say() -> None:
+    backend = presets.load_backend("embedded")
+    frame = backend.planner.draw("<Ada> waves in the forest.", [], seed=1).frame
+    assert frame.shape == (backend.facts.height, backend.facts.width, 3)
+    assert frame.std() > 5
+    abilities = backend.shots.abilities
+    assert (abilities.height, abilities.width, abilities.fps) == (128, 256, backend.facts.fps)
+    assert abilities.max_seconds == backend.facts.max_seconds
+
+
+@pytest.mark.parametrize("spoil", ["cut", "remove", "manifest"])
+def test_spoilt_weights_are_one_line(tmp_path: Path, spoil: str) -> None:
+    folder = tmp_path / "embedded"
+    shutil.copytree(EMBEDDED, folder)
+    victim = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    if spoil == "cut":
+        victim.write_bytes(victim.read_bytes()[:-1])
+    elif spoil == "remove":
+        victim.unlink()
+    else:
+        (folder / presets.MANIFEST).write_text("[]")
+    with pytest.raises(WeightsError, match="install the package again") as caught:
+        presets.verify_weights(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_what_there_is() -> None:
+    with pytest.raises(CinemaError, match="no preset 'huge'; use embedded"):
+        presets.describe("huge")
+
+
+def test_installing_an_export_renews_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(EMBEDDED, tmp_path / "embedded")
+    monkeypatch.setattr(presets, "WEIGHTS", tmp_path)
+    before = presets.describe("embedded").revision
+    export = tmp_path / "export" / "vae"
+    export.mkdir(parents=True)
+    (export / "diffusion_pytorch_model.safetensors").write_bytes(b"other weights")
+    assert presets.install_weights(export.parent) == ["vae/diffusion_pytorch_model.safetensors"]
+    assert presets.describe("embedded").revision != before
+    presets.verify_weights(tmp_path / "embedded")
+    with pytest.raises(WeightsError, match="holds no safetensors"):
+        presets.install_weights(tmp_path / "nothing")
