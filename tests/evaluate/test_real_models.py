@@ -79,7 +79,7 @@ def test_identity_of_fresh_weights_is_near_chance(backend: Backend, rollout: boo
 
 
 def test_motion_is_measured_beside_its_bounds(backend: Backend) -> None:
-    """Of fresh weights nothing is expected; the true clips are right and the still ones wrong, as many each."""
+    """Of fresh weights nothing is expected; true clips are right and still ones wrong, as many of each."""
     result = motion.run(backend, 2, 4, 4)
     assert result.headline.total == result.share(motion.TRUTH).total > 0
     assert result.share(motion.TRUTH).rate == 1
