@@ -27,10 +27,10 @@ echo "undisturbed: $SHOTS shots in $lasts s"
 
 killed=0
 while [ "$killed" -lt "$KILLS" ]; do
-  # Anywhere from the start to a tenth of the whole run beyond loading, so that twenty kills reach every stage.
-  after=$(awk -v lasts="$lasts" -v dice="$RANDOM" 'BEGIN { print 0.5 + (3 + lasts / 10) * dice / 32768 }')
+  # Any moment of an undisturbed run; a film that is whole before its kill is compared, and begun once more.
+  after=$(awk -v lasts="$lasts" -v dice="$RANDOM" 'BEGIN { print 0.5 + lasts * dice / 32768 }')
   status=0
-  timeout --signal=KILL "$after" "$CINEMA" make "$STORY" --project "$OUT/killed" --limit "$SHOTS" \
+  (timeout --signal=KILL "$after" "$CINEMA" make "$STORY" --project "$OUT/killed" --limit "$SHOTS") \
     2>> "$OUT/killed.log" > /dev/null || status=$?
   if [ "$status" -eq 137 ]; then
     killed=$((killed + 1))
@@ -42,7 +42,7 @@ while [ "$killed" -lt "$KILLS" ]; do
   elif [ "$(digests "$OUT/whole")" != "$(digests "$OUT/killed")" ]; then
     break
   else
-    rm -rf "$OUT/killed" # whole before the twentieth kill: once more from the start
+    rm -rf "$OUT/killed"
   fi
 done
 make_film "$OUT/killed" 2>> "$OUT/killed.log" > /dev/null

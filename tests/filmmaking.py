@@ -258,3 +258,16 @@ def frames_of(folder: Path) -> dict[str, str]:
         if path.suffix in (".png", ".mp4", ".otio") and "takes" not in path.parts:
             found[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def record(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / name).read_text("utf-8"))
+
+
+def states(studio: Studio, folder: Path) -> list[str]:
+    data = studio.run("status", folder, "--json").data
+    return [f"{shot['keyframe']['state']}/{shot['clip']['state']}" for shot in data["shots"]]
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return sorted(name for name in before | after if before.get(name) != after.get(name))

@@ -37,7 +37,7 @@ class Stage:
         if self.done == 0:
             self.started = time.monotonic()
             if self.bar is not None:
-                self.bar.start_t = self.bar.last_print_t = self.bar._time()
+                self.bar.reset()
 
     def part(self, done: int, total: int) -> None:
         """How far the thing under way is; shown on a terminal only."""

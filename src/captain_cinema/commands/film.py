@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from captain_cinema.commands.outcome import Outcome
+from captain_cinema.commands.outcome import Outcome, cut_data, cut_text, facts, told
 from captain_cinema.errors import ProjectError
 
 if TYPE_CHECKING:
-    from captain_cinema.pipeline.cut import Cut
-    from captain_cinema.pipeline.production import Made, Production
+    from captain_cinema.pipeline.production import Production
 
 Positional = tyro.conf.Positional
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
@@ -93,8 +92,8 @@ def storyboard(
     with _production(folder, seed=seed, preset=preset) as production:
         _before_drawing(production, limit)
         made = make_storyboard(production, limit=limit)
-    data = {**_facts(production), "keyframes": dataclasses.asdict(made)}
-    return Outcome(data=data, text=_told("keyframe", made))
+    data = {**facts(production), "keyframes": dataclasses.asdict(made)}
+    return Outcome(data=data, text=told("keyframe", made))
 
 
 def shoot(folder: Positional[Folder], /, limit: Limit = None, json: bool = False) -> Outcome:
@@ -112,8 +111,8 @@ def shoot(folder: Positional[Folder], /, limit: Limit = None, json: bool = False
     with _production(folder) as production:
         check_abilities(production, limit)
         made = make_shots(production, limit=limit)
-    data = {**_facts(production), "clips": dataclasses.asdict(made)}
-    return Outcome(data=data, text=_told("shot", made))
+    data = {**facts(production), "clips": dataclasses.asdict(made)}
+    return Outcome(data=data, text=told("shot", made))
 
 
 def cut(
@@ -132,7 +131,7 @@ def cut(
     _check_limit(limit)
     with _production(folder) as production:
         done = make_cut(production, limit=limit, output=output)
-    return Outcome(data={**_facts(production), **_cut_data(done)}, text=_cut_text(done))
+    return Outcome(data={**facts(production), **cut_data(done)}, text=cut_text(done))
 
 
 def make(
@@ -194,16 +193,16 @@ def _make(
     clips = make_shots(production, limit=limit)
     done = make_cut(production, limit=limit, output=output)
     data = {
-        **_facts(production),
+        **facts(production),
         "keyframes": dataclasses.asdict(keyframes),
         "clips": dataclasses.asdict(clips),
-        **_cut_data(done),
+        **cut_data(done),
         "undrawable": words,
         "seconds_taken": round(time.monotonic() - start, 3),
     }
     if not (keyframes.made or clips.made or done.written):
-        return Outcome(data=data, text=f"nothing to do: everything is up to date\n{_cut_text(done)}")
-    text = f"{_told('keyframe', keyframes)}\n{_told('shot', clips)}\n{_cut_text(done)}"
+        return Outcome(data=data, text=f"nothing to do: everything is up to date\n{cut_text(done)}")
+    text = f"{told('keyframe', keyframes)}\n{told('shot', clips)}\n{cut_text(done)}"
     return Outcome(data=data, text=text)
 
 
@@ -248,13 +247,13 @@ def retake(
         clips = make_shots(production, limit=far.clips, only=alone) if far.clips else Made()
         done = make_cut(production, limit=far.film) if far.film else None
     data = {
-        **_facts(production),
+        **facts(production),
         "keyframes": dataclasses.asdict(keyframes),
         "clips": dataclasses.asdict(clips),
-        **(_cut_data(done) if done else {}),
+        **(cut_data(done) if done else {}),
     }
-    text = f"{_told('keyframe', keyframes)}\n{_told('shot', clips)}"
-    return Outcome(data=data, text=f"{text}\n{_cut_text(done)}" if done else text)
+    text = f"{told('keyframe', keyframes)}\n{told('shot', clips)}"
+    return Outcome(data=data, text=f"{text}\n{cut_text(done)}" if done else text)
 
 
 def status(folder: Positional[Folder], /, json: bool = False) -> Outcome:
@@ -308,49 +307,3 @@ def _folder_for(story: Path, project: Path | None) -> Path:
 def _check_limit(limit: int | None, name: str = "--limit") -> None:
     if limit is not None and limit < 1:
         raise ProjectError(f"{name} {limit} makes no film; give 1 or more")
-
-
-def _facts(production: Production) -> dict[str, Any]:
-    return {
-        "folder": str(production.folder.path),
-        "title": production.script.title,
-        "seed": production.state.seed,
-        "preset": production.facts.name,
-        "revision": production.facts.revision,
-        "licence": production.facts.licence,
-    }
-
-
-def _cut_data(done: Cut) -> dict[str, Any]:
-    return {
-        "film": str(done.film),
-        "contact_sheet": str(done.contact_sheet),
-        "timeline": str(done.timeline),
-        "seconds": done.seconds,
-        "shots": list(done.shots),
-        "left_out": list(done.left_out),
-        "written": list(done.written),
-    }
-
-
-def _told(what: str, made: Made) -> str:
-    """ "2 keyframes made (3, 7), 10 kept"."""
-    from captain_cinema.pipeline.production import spoken_numbers
-
-    count = len(made.made)
-    parts = [f"{count} {what}{'' if count == 1 else 's'} made"]
-    if made.made:
-        parts[0] += f" ({spoken_numbers(made.made)})"
-    if made.kept:
-        parts.append(f"{len(made.kept)} kept")
-    if made.by_hand:
-        parts.append(f"{len(made.by_hand)} put in by hand")
-    return ", ".join(parts)
-
-
-def _cut_text(done: Cut) -> str:
-    return (
-        f"film: {done.film} ({done.seconds:g} s, {len(done.shots)} shots)\n"
-        f"contact sheet: {done.contact_sheet}\n"
-        f"timeline: {done.timeline}"
-    )
