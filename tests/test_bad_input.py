@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,24 @@ def test_a_damaged_state_is_one_line(studio: Studio) -> None:
     (folder / ".cinema.json").write_text("{")
     for command in ("make", "status"):
         assert "delete it" in studio.run(command, folder).fault
+
+
+def test_names_that_are_no_text_work(studio: Studio, story: Path) -> None:
+    output = os.fsdecode(os.fsencode(str(studio.home)) + b"/\xff.mp4")
+    for written in (["film.mp4", "contact-sheet.png", "film.otio", os.fsdecode(b"\xff.mp4")], []):
+        run = studio.run("make", story, "--output", output, "--json")
+        assert run.code == 0
+        assert run.data["written"] == written
+
+
+@pytest.mark.parametrize("name", ["storyboard", "shots", "storyboard/001.png/x", "shots/001.mp4/x", "takes"])
+def test_a_file_where_a_folder_should_be_or_the_other_way_round(studio: Studio, name: str) -> None:
+    folder = studio.film()
+    (folder / name).parent.mkdir(exist_ok=True, parents=True)
+    (folder / name).write_text("in the way")
+    if name == "takes":
+        assert studio.run("make", folder).code == 0
+        assert studio.run("retake", folder, "--shot", 1).fault
+    else:
+        assert studio.run("make", folder).fault
+    assert (folder / name).read_text() == "in the way"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_shots_keep_their_identity() -> None:
     assert numbers(align(parse_script(script_text("a", "b, but longer", "c")), first)) == [1, 2, 3]
     assert numbers(align(parse_script(script_text("a", "c")), first)) == [1, 3]
     assert numbers(align(parse_script(script_text("a", "b", "c", "d")), first)) == [1, 2, 3, 4]
+
+
+def test_a_shot_in_a_very_long_film_of_equal_captions_is_found_at_once() -> None:
+    captions = ["A fox."] * 5000
+    first = align(parse_script(script_text(*captions)), FilmState())
+    started = time.process_time()
+    after = align(parse_script(script_text(*captions[:2500], "A cat.", *captions[2500:])), first)
+    assert numbers(after) == [*range(1, 2501), 5001, *range(2501, 5001)]
+    assert time.process_time() - started < 5
 
 
 def film_with_files(tmp_path: Path, captions: list[str]) -> tuple[FilmFolder, FilmState]:

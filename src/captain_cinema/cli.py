@@ -46,6 +46,7 @@ DISK_HINTS = {
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
     errno.EISDIR: "this is a folder where a file is expected; name another place",
     errno.ENOENT: "there is no such file or folder",
+    errno.EEXIST: "a file stands where a folder is needed; move it away",
 }
 
 
@@ -94,10 +95,11 @@ def _run(arguments: Sequence[str], as_json: bool) -> tuple[int, Outcome]:
             f"the memory is used up; close other programs, or make fewer shots with --limit: {KEPT}"
         )
     except OSError as error:
-        if error.errno not in DISK_HINTS:
+        if error.errno is None:
             raise
+        hint = DISK_HINTS.get(error.errno, error.strerror or "the system refuses")
         name = error.filename2 or error.filename
-        return _fault(f"{name}: {DISK_HINTS[error.errno]}" if name else DISK_HINTS[error.errno])
+        return _fault(f"{name}: {hint}" if name else hint)
 
 
 def _fault(message: str) -> tuple[int, Outcome]:

@@ -180,7 +180,7 @@ def _embedding(finding: Finding) -> Any:
     if not isinstance(packed, str):
         return None
     try:
-        return np.frombuffer(base64.b64decode(packed, validate=True), dtype="<f4")
+        return np.frombuffer(base64.b64decode(packed, validate=True), dtype="<f4").copy()
     except ValueError:
         return None
 

@@ -102,7 +102,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Replace a JSON file at once or not at all."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    with written_beside(path) as part:
+        part.write_bytes(json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON that people can read. File names may hold bytes that are no UTF-8; they come back as they were."""
+    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    return text.encode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -127,7 +134,7 @@ def publish(media: Path, write: Callable[[Path], object], record: Record) -> Rec
         write(part)
         flush(part)
         whole = {"file": media.name, "sha256": sha256_file(part), "bytes": part.stat().st_size, **record}
-        waiting.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8", newline="\n")
+        waiting.write_bytes(json_bytes(whole))
         flush(waiting)
     except BaseException:
         for leftover in (part, waiting):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +35,8 @@ def align(script: Script, state: FilmState) -> FilmState:
     if captions == before:
         return state
     identities: list[int | None] = [None] * len(captions)
-    matcher = difflib.SequenceMatcher(a=before, b=captions, autojunk=False)
-    for _, a_start, a_end, b_start, b_end in matcher.get_opcodes():
-        for a, b in zip(range(a_start, a_end), range(b_start, b_end), strict=False):
-            identities[b] = state.shots[a][0]
+    for old, new in _matched(before, captions):
+        identities[new] = state.shots[old][0]
     next_id = state.next_id
     shots = []
     for identity, digest in zip(identities, captions, strict=True):
@@ -46,6 +44,24 @@ def align(script: Script, state: FilmState) -> FilmState:
             identity, next_id = next_id, next_id + 1
         shots.append((identity, digest))
     return dataclasses.replace(state, shots=tuple(shots), next_id=next_id)
+
+
+def _matched(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Places of the same shot before and after. Most edits are in one place, so both ends are matched first:
+    the general comparison takes time with the square of the length."""
+    start, shorter = 0, min(len(before), len(after))
+    while start < shorter and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    yield from ((place, place) for place in range(start))
+    yield from ((len(before) - place, len(after) - place) for place in range(1, end + 1))
+    old, new = before[start : len(before) - end], after[start : len(after) - end]
+    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
+    for _, a_start, a_end, b_start, b_end in matcher.get_opcodes():
+        for a, b in zip(range(a_start, a_end), range(b_start, b_end), strict=False):
+            yield start + a, start + b
 
 
 @dataclass(frozen=True, kw_only=True)
