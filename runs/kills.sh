@@ -30,7 +30,7 @@ while [ "$killed" -lt "$KILLS" ]; do
   # Any moment of an undisturbed run; a film that is whole before its kill is compared, and begun once more.
   after=$(awk -v lasts="$lasts" -v dice="$RANDOM" 'BEGIN { print 0.5 + lasts * dice / 32768 }')
   status=0
-  (timeout --signal=KILL "$after" "$CINEMA" make "$STORY" --project "$OUT/killed" --limit "$SHOTS") \
+  (timeout --signal=KILL "$after" "$CINEMA" make "$STORY" --project "$OUT/killed" --limit "$SHOTS"; exit $?) \
     2>> "$OUT/killed.log" > /dev/null || status=$?
   if [ "$status" -eq 137 ]; then
     killed=$((killed + 1))

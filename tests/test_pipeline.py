@@ -313,7 +313,7 @@ def test_progress_is_plain_lines_off_a_terminal_and_a_bar_on_one() -> None:
         def isatty(self) -> bool:
             return True
 
-    for stream, mark in ((io.StringIO(), "keyframes 2/2: b"), (Terminal(), "2/2 [")):
+    for stream, mark in ((io.StringIO(), "keyframes 2/2: b"), (Terminal(), "2/2 shots [")):
         report = Reporter(stream)
         with report.stage("keyframes", 2) as stage:
             stage.step("a")

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}s [{elapsed}, {remaining} left{postfix}]"
+
 
 @dataclass(kw_only=True)
 class Stage:
@@ -77,12 +79,14 @@ class Reporter:
     @contextmanager
     def stage(self, name: str, total: int, *, unit: str = "shot") -> Iterator[Stage]:
         """Run a stage of `total` steps."""
-        if not self.stream.isatty():
+        if total == 0 or not self.stream.isatty():
             yield Stage(name=name, total=total, stream=self.stream)
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, desc=name, file=self.stream, dynamic_ncols=True, unit=unit) as bar:
+        with tqdm(
+            total=total, desc=name, file=self.stream, dynamic_ncols=True, unit=unit, bar_format=BAR
+        ) as bar:
             self._bar = bar
             try:
                 yield Stage(name=name, total=total, stream=self.stream, bar=bar)
