@@ -134,6 +134,7 @@ def test_a_damaged_file_of_the_users_own_is_kept_among_the_takes(studio: Studio)
         (["--shot", 1, "--motion", "--seed", 1], "without --caption and --seed"),
         (["--shot", 1, "--motion", "--keyframe", "x.png"], "give it alone"),
         (["--shot", 1, "--caption", "x" * 5000], "at most 4,000"),
+        (["--shot", 1, "--caption", "a bell \x07"], "control character"),
     ],
 )
 def test_a_retake_that_cannot_be(studio: Studio, wish: list[object], words: str) -> None:

@@ -74,10 +74,10 @@ def prepare_retake(production: Production, wish: Wish) -> Production:
     elif wish.seed is not None:
         takes = {key: value for key, value in state.takes.items() if key != identity}
         state = dataclasses.replace(state, takes=takes)
-    if wish.keyframe is None:
-        _make_way(production, wish)
     if not again:
         state = _edit_script(production, wish, state)
+    if wish.keyframe is None:
+        _make_way(production, wish)
     production.save(state)
     return open_production(production.folder, production.report)
 
@@ -124,11 +124,11 @@ def _edit_script(production: Production, wish: Wish, state: FilmState) -> FilmSt
     if wish.seed is not None:
         changes["seed"] = wish.seed
     path = production.folder.script
-    keep_take(path, production.folder.takes)
     text = edit_shot(read_text(path, what="script"), production.script, wish.shot, **changes)
     caption = parse_script(text, source=path.name).shots[wish.shot - 1].caption
     shots = list(state.shots)
     shots[wish.shot - 1] = (shots[wish.shot - 1][0], sha256_text(caption)[:16])
+    keep_take(path, production.folder.takes)
     write_text(path, text)
     return dataclasses.replace(state, shots=tuple(shots))
 
