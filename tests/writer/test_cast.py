@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from captain_cinema.writer.cast import Tagger, guess_names, tagged_names
@@ -98,6 +98,8 @@ def test_accents_in_either_form_are_one_name() -> None:
     assert Tagger(["Zoë"]).tag(loose) == "<" + unicodedata.normalize("NFD", "Zoë") + "> waves."
 
 
+@example([" A"], "\nA")
+@example(["A M"], "A\nM")
 @given(
     st.lists(st.text(st.sampled_from("aAbMé-' 玛마ऱ"), min_size=1, max_size=5).filter(str.strip), max_size=4),
     st.text(st.sampled_from("aAbMé-' 玛마ऱ<>.\n"), max_size=40),

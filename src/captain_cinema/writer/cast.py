@@ -178,14 +178,14 @@ class Tagger:
 
     def __init__(self, names: Iterable[str]) -> None:
         forms: dict[str, None] = {}
-        for name in names:
+        for name in (" ".join(name.split()) for name in names):
             for form in (name, name.upper(), _title(name) if name.isupper() else name):
                 for shape in ("NFC", "NFD"):
                     forms.setdefault(unicodedata.normalize(shape, form))
                 forms.setdefault(form)
         ordered = sorted((form for form in forms if len(form) > 1 or form.isalnum()), key=len, reverse=True)
         self._names = (
-            re.compile("|".join(re.escape(form).replace("\\ ", r"\s+") for form in ordered))
+            re.compile("|".join(re.escape(form).replace("\\ ", r"[^\S\n]+") for form in ordered))
             if ordered
             else None
         )
