@@ -67,6 +67,8 @@ class Picture:
     """RGB, 2:1, short side as the settings say (400), never enlarged past the film's own pixels."""
     replaced: str = ""
     """Why it is not the frame the rule asks for ("black", "transition", "corrupt"); empty if it is."""
+    whole: UInt8[np.ndarray, "h w 3"] | None = None
+    """The upright frame before any crop, small (some 240 pixels wide): what the page of `show` draws crops on."""
 
 
 @dataclass(frozen=True, kw_only=True)
