@@ -146,7 +146,8 @@ def read_index(path: Path) -> pa.Table:
         DatasetError: it is missing, damaged or of another layout.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(
             f"the index {path} is missing or damaged; delete films/{path.name.partition('-')[0]}.json"

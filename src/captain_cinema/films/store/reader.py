@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow.compute as pc
 from jaxtyping import Int64, UInt8
 
 from captain_cinema.films.records import FilmRecord, KeyframeRecord, Role
@@ -95,14 +94,18 @@ class Dataset:
         if len(ends) and ends[-1] != len(self.table):
             raise DatasetError(f"the joined index of {self.path} is damaged; delete its folder cache")
         # What random reads need, as plain arrays; everything else stays in the mapped file.
-        files = pc.dictionary_encode(self.table["file"].combine_chunks())
-        self._file_names: list[str] = files.dictionary.to_pylist()
-        self._file_numbers = files.indices.to_numpy(zero_copy_only=False)
+        self._file_numbers, self._file_names = self._codes("file")
         self._offsets = self.table["offset"].to_numpy()
         self._sizes = self.table["size"].to_numpy()
         self._shots = self.table["shot"].to_numpy()
-        kept = pc.equal(self.table["verdict"], "kept").to_numpy()
-        self.kept: Int64[np.ndarray, " keyframes"] = np.flatnonzero(kept)
+        verdicts, words = self._codes("verdict")
+        kept = words.index("kept") if "kept" in words else -1
+        self.kept: Int64[np.ndarray, " keyframes"] = np.flatnonzero(verdicts == kept)
+
+    def _codes(self, column: str) -> tuple[np.ndarray, list[str]]:
+        """A column of few words as numbers into a list of them."""
+        words = self.table[column].combine_chunks().dictionary_encode()
+        return words.indices.to_numpy(zero_copy_only=False), words.dictionary.to_pylist()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "shards": self.shards, "state": self.state}

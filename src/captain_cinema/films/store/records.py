@@ -90,8 +90,10 @@ def keyframe_row(record: KeyframeRecord, place: Place) -> dict[str, Any]:
 
 def keyframe_of(row: Mapping[str, Any]) -> KeyframeRecord:
     """The record that a row of the index holds."""
-    crops = {name: Crop(**{side: row[f"{name}_{side}"] for side in CROP}) for name in ("border", "crop")}
-    plain = {
+    crops: dict[str, Any] = {
+        name: Crop(**{side: row[f"{name}_{side}"] for side in CROP}) for name in ("border", "crop")
+    }
+    plain: dict[str, Any] = {
         name: row[name] for name in KeyframeRecord.__dataclass_fields__ if name not in ("border", "crop")
     }
     return KeyframeRecord(**(plain | crops | {"characters": tuple(row["characters"] or ())}))
@@ -118,7 +120,7 @@ def film_of(value: Mapping[str, Any]) -> FilmRecord:
     Raises:
         TypeError, ValueError, KeyError, AttributeError: it is none.
     """
-    known = {name: value[name] for name in FilmRecord.__dataclass_fields__ if name in value}
+    known: dict[str, Any] = {name: value[name] for name in FilmRecord.__dataclass_fields__ if name in value}
     known["cuts"] = tuple(Cut(**cut) for cut in value.get("cuts", ()))
     for name in ("cast", "versions"):
         known[name] = tuple((str(key), str(said)) for key, said in value.get(name, ()))

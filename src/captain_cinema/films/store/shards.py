@@ -48,6 +48,10 @@ class ShardFiles:
             file.seek(offset)
             return file.read(size)
 
+    def __del__(self) -> None:
+        if self.process == os.getpid():
+            self.close()
+
     def close(self) -> None:
         """Close all files; reading opens them again."""
         with self.lock:

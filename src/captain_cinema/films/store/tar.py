@@ -112,4 +112,4 @@ def members(path: Path) -> Iterator[Member]:
     with tarfile.open(path, "r:") as tar:
         for info in tar:
             yield Member(name=info.name, offset=info.offset_data, size=info.size)
-            tar.members = []  # it would keep every one
+            tar.members = []  # pyright: ignore[reportAttributeAccessIssue]  # it would keep every one
