@@ -201,6 +201,10 @@ class KeyframeTask:
             figures["noisy"] = float(error.detach().mean(dim=-1)[late].mean())
         return loss, figures
 
+    def compile(self) -> None:
+        """See `Task`."""
+        self.model.compile()
+
     def sample_sheet(self, path: Path) -> None:
         """Held-out films: the true frames above frames drawn from captions and the true earlier ones."""
         from captain_cinema.train.previews import keyframe_sheet

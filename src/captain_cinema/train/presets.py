@@ -27,7 +27,7 @@ class TrainingPreset:
     shots: Optimisation
     keyframe_training: KeyframeTraining
     shot_training: ShotTraining
-    vae_batch: int = 8
+    vae_batch: int = 16
     retrieval_batch: int = 128
 
 

@@ -109,6 +109,10 @@ class RetrievalTask:
         return float(torch.stack(found).mean())
 
     @torch.no_grad()
+    def compile(self) -> None:
+        """See `Task`."""
+        self.model.compile()
+
     def sample_sheet(self, path: Path) -> None:
         """Held-out captions' own frame, then the four nearest frames of the film."""
         rows = []

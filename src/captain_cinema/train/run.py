@@ -15,7 +15,7 @@ import torch
 from captain_cinema import presets
 from captain_cinema.errors import CinemaError
 from captain_cinema.train.film_pool import drawing_workers
-from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
+from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer, fast_bfloat16
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset, embedded_mmdit
 
 logger = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ def main_train(
     start: Path | None = None,
     decoder_only: bool = False,
     workers: int | None = None,
+    compiled: bool = False,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train one part; see `TrainingPreset` for what the names mean.
@@ -153,8 +154,10 @@ def main_train(
         decoder_only=decoder_only,
         workers=executor,
     )
+    if compiled:
+        task.compile()
     options = RunOptions(
-        out=out, minutes=minutes, device=device, autocast=device.startswith("cuda") and part != "vae"
+        out=out, minutes=minutes, device=device, autocast=fast_bfloat16(device)
     )
     if preset == "debug":
         options = replace(options, log_every=1, save_every=2, sheet_every=4)

@@ -169,6 +169,10 @@ class ShotTask:
         )
         return loss, {}
 
+    def compile(self) -> None:
+        """See `Task`."""
+        self.model.compile()
+
     def sample_sheet(self, path: Path) -> None:
         """Held-out shots: the true clip above the drawn one."""
         from captain_cinema.train.previews import shot_sheet
