@@ -1,0 +1,105 @@
+"""A decoded frame that is turned into pixels only when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from jaxtyping import UInt8
+
+UNSPECIFIED = 2
+HD_LINES = 720
+EXACT = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
+)
+
+
+class Converters:
+    """Scalers that the frames of one film share: making one costs more than scaling a small frame."""
+
+    def __init__(self) -> None:
+        self.small: dict[int, VideoReformatter] = {}
+        self.full = VideoReformatter()
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Frame:
+    """A frame of a film, upright and with square pixels; holding one holds the decoder's own planes only."""
+
+    number: int
+    """Counted from 0 over all decoded frames."""
+    seconds: float
+    """After the film's first frame."""
+    flagged: bool = False
+    """Damaged, or built on a damaged one: nothing may be taken from it."""
+    keyframe: bool = False
+    """Coded on its own."""
+    width: int
+    """Upright, square pixels."""
+    height: int
+    rotation: int = 0
+    mirrored: bool = False
+    hdr: Literal["", "pq", "hlg"] = ""
+    raw: VideoFrame
+    before: VideoFrame | None = None
+    """Neighbours of an interlaced frame, whose fields fill in its missing lines."""
+    after: VideoFrame | None = None
+    converters: Converters = field(default_factory=Converters)
+    _small: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def small(self, width: int) -> UInt8[np.ndarray, "h w 3"]:
+        """The frame in RGB, reduced to `width` (never enlarged); kept, so that asking again is free."""
+        if width not in self._small:
+            self._small[width] = self._reduce(width)
+        return self._small[width]
+
+    def _reduce(self, width: int) -> np.ndarray:
+        width = min(width, self.width)
+        size = (width, max(1, round(self.height * width / self.width)))
+        scaler = self.converters.small.setdefault(width, VideoReformatter())
+        image = self._scale(scaler, size, Interpolation.FAST_BILINEAR)
+        return np.ascontiguousarray(turn(image, self.rotation, self.mirrored))
+
+    def full(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The frame at its own size in 8-bit RGB."""
+        image = self._scale(self.converters.full, (self.width, self.height), EXACT)
+        return np.ascontiguousarray(turn(image, self.rotation, self.mirrored))
+
+    def _scale(self, scaler: VideoReformatter, upright: tuple[int, int], how: Interpolation) -> np.ndarray:
+        width, height = upright[::-1] if self.rotation % 180 else upright
+        scaled = scaler.reformat(
+            self.raw,
+            width,
+            height,
+            "rgb24",
+            src_colorspace=colorspace(self.raw),
+            interpolation=how,
+            threads=1,
+        )
+        return scaled.to_ndarray()
+
+
+def colorspace(raw: VideoFrame) -> Colorspace | None:
+    """The matrix of a frame that does not name one: BT.709 from 720 lines on, as players have it."""
+    return Colorspace.ITU709 if raw.colorspace == UNSPECIFIED and raw.height >= HD_LINES else None
+
+
+def turn(image: np.ndarray, rotation: int, mirrored: bool) -> np.ndarray:
+    """An image mirrored left to right, then turned clockwise."""
+    if mirrored:
+        image = image[:, ::-1]
+    return np.rot90(image, -rotation // 90) if rotation else image
+
+
+def frame_of(
+    image: UInt8[np.ndarray, "h w 3"], *, number: int = 0, seconds: float = 0.0, flagged: bool = False
+) -> Frame:
+    """A frame made of an RGB image, for tests and for films that are drawn rather than decoded."""
+    raw = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    height, width = image.shape[:2]
+    return Frame(
+        number=number, seconds=seconds, flagged=flagged, keyframe=True, width=width, height=height, raw=raw
+    )
