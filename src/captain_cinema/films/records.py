@@ -130,6 +130,9 @@ class FilmRecord:
     detector: str = ""
     settings: str = ""
     """Digest of the settings that the film was processed with."""
+    annotation: str = ""
+    """What the captions depend on: digest of annotator, cast and sidecar; empty if some are to be asked for
+    again."""
     shots: int = 0
     kept: int = 0
     dropped: int = 0
