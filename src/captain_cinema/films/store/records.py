@@ -96,7 +96,8 @@ def keyframe_of(row: Mapping[str, Any]) -> KeyframeRecord:
     plain: dict[str, Any] = {
         name: row[name] for name in KeyframeRecord.__dataclass_fields__ if name not in ("border", "crop")
     }
-    return KeyframeRecord(**(plain | crops | {"characters": tuple(row["characters"] or ())}))
+    plain["characters"] = tuple(row["characters"] or ())
+    return KeyframeRecord(**plain, **crops)
 
 
 def place_of(row: Mapping[str, Any]) -> Place:
