@@ -7,12 +7,36 @@ frame that shows it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from captain_cinema.playhouse.story import PlayhouseFilm
-from captain_cinema.train.stride import valid_sequences
+from captain_cinema.train.stride import film_sequences
+
+
+class SeenShot(Protocol):
+    """What a choice of frames must know of a shot."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The characters that it shows."""
+        ...
+
+
+class SeenFilm(Protocol):
+    """What a choice of frames must know of a film, be it of the playhouse or of a dataset."""
+
+    @property
+    def seed(self) -> int:
+        """Another number for every film."""
+        ...
+
+    @property
+    def shots(self) -> Sequence[SeenShot]:
+        """In story order, with one keyframe each."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +54,13 @@ class Layout:
         return len(self.scales) + self.targets
 
 
-def stride_indices(film: PlayhouseFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
+def stride_indices(film: SeenFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
     """One of the film's valid stride sequences; the list is the film's own, whatever the step."""
-    own = np.random.default_rng([film.seed, layout.pairs])
-    sequences = valid_sequences(len(film.shots), layout.pairs, own)
+    sequences = film_sequences(film.seed, len(film.shots), layout.pairs)
     return sequences[int(rng.integers(len(sequences)))]
 
 
-def recall_indices(film: PlayhouseFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
+def recall_indices(film: SeenFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
     """Later frames to draw, after earlier ones that show their characters (as many as there is room for)."""
     length, given = len(film.shots), len(layout.scales)
     first = int(rng.integers(given, length - layout.targets + 1))
@@ -56,7 +79,7 @@ def recall_indices(film: PlayhouseFilm, layout: Layout, rng: np.random.Generator
 
 
 def sequence_indices(
-    film: PlayhouseFilm, layout: Layout, rng: np.random.Generator, *, recall: float
+    film: SeenFilm, layout: Layout, rng: np.random.Generator, *, recall: float
 ) -> tuple[int, ...]:
     """Frame numbers of one sequence, given ones first, both in story order."""
     if layout.scales and rng.random() < recall:

@@ -7,10 +7,14 @@ at most a quarter of their frames.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 OVERLAP = 0.25
 """Largest share of frames that two sequences of a film may have in common."""
+MOST_TRIES = 512
+"""Candidates looked at for a long film; the time for it grows with the square."""
 
 
 def stride_sequence(length: int, pairs: int, rng: np.random.Generator) -> tuple[int, ...]:
@@ -39,3 +43,10 @@ def valid_sequences(
         if all(len(members.intersection(other)) <= most for other in kept):
             kept.append(candidate)
     return kept
+
+
+@lru_cache(maxsize=1024)
+def film_sequences(seed: int, length: int, pairs: int) -> tuple[tuple[int, ...], ...]:
+    """The valid sequences of a film, its own whatever the step: more of them for a longer film."""
+    tries = max(64, min(length, MOST_TRIES))
+    return tuple(valid_sequences(length, pairs, np.random.default_rng([seed, pairs]), tries=tries))

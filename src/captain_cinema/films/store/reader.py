@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 from jaxtyping import Int64, UInt8
 
 from captain_cinema.films.records import FilmRecord, KeyframeRecord, Role
@@ -145,6 +146,20 @@ class Dataset:
         found = [read_json(path) for path in sorted((self.path / "files").glob("*.json"))]
         records = [film_of(value["record"]) for value in found if value and "record" in value]
         return sorted(records, key=lambda record: (record.name, record.path))
+
+    def shot_counts(self) -> Int64[np.ndarray, " films"]:
+        """Shots with a kept keyframe, of every film, in the order of `film_ids`."""
+        ends = np.array([span.end for span in self.spans.values()], np.int64)
+        films = np.searchsorted(ends, self.kept, side="right")
+        shots = self._shots[self.kept]
+        first = np.ones(len(self.kept), bool)
+        first[1:] = (films[1:] != films[:-1]) | (shots[1:] != shots[:-1])
+        return np.bincount(films[first], minlength=len(ends)).astype(np.int64)
+
+    def without_caption(self) -> int:
+        """Kept keyframes whose caption is missing."""
+        lengths = pc.call_function("binary_length", [self.table["caption"]]).to_numpy()
+        return int((lengths[self.kept] == 0).sum())
 
     def keyframes(self, film: str, *, kept: bool = True) -> list[KeyframeRecord]:
         """A film's keyframes in story order: those kept, or dropped ones as well."""
