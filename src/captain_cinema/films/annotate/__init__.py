@@ -56,7 +56,7 @@ class NoAnnotator:
 
     def fingerprint(self, film: FilmRecord) -> str:
         """See :class:`Annotator`: the cast goes into the film's record."""
-        return hashlib.sha256(repr(self.about(film).cast).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.name, self.about(film).cast)).encode()).hexdigest()[:16]
 
     def annotate(self, film: FilmRecord, pictures: Sequence[Picture]) -> list[Annotation]:
         """See :class:`Annotator`."""

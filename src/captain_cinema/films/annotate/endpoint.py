@@ -2,8 +2,8 @@
 
 Gemini, vLLM and llama.cpp speak it. Several frames go in one request, each with a code made of its content;
 what comes back is held to a schema, to these codes and to the cast. A batch that gives no usable reply is
-asked once more with its fault, then frame by frame, so that one frame a model refuses does not cost the others;
-what is still without a reply is kept without a caption, and asked for again by the next run.
+asked once more with its fault, then frame by frame, so that one frame a model refuses does not cost the
+others; what is still without a reply is kept without a caption, and asked for again by the next run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from captain_cinema.errors import CinemaError
 from captain_cinema.films.annotate import prompt
 from captain_cinema.films.annotate.address import MODEL_VARIABLE, find_key, parse_address
 from captain_cinema.films.annotate.cache import AnswerCache, frame_key
-from captain_cinema.films.annotate.cast import NameList, cast_of, plain
+from captain_cinema.films.annotate.cast import NameList, cast_of
 from captain_cinema.films.annotate.kinds import About, Annotation, Usage, film_cast
 from captain_cinema.films.annotate.line import Line, Patience, Time, Trouble
 from captain_cinema.films.annotate.pace import Pace
@@ -142,7 +142,11 @@ class EndpointAnnotator:
         )
         self._lock = threading.Lock()
         self._usage = Usage()
-        self.model = model or os.environ.get(MODEL_VARIABLE, "").strip() or self._only_model()
+        try:
+            self.model = model or os.environ.get(MODEL_VARIABLE, "").strip() or self._only_model()
+        except CinemaError:
+            self.close()
+            raise
         host = address.netloc.decode("ascii", "replace")
         self.name = f"{one_line(self._line.without_key(self.model), 80)}@{host}"
 
@@ -197,7 +201,7 @@ class EndpointAnnotator:
                 fresh[key] = _Question(key=key, image=picture.image)
         self._count(known.values(), cached=True)
         known |= self._ask_all(list(fresh.values()), instruction)
-        again = Counter(keys) - Counter(known)
+        again = Counter(keys) - Counter(list(known))
         self._count([known[key] for key in again.elements()], cached=True)
         return [_annotation(known[key], names) for key in keys]
 
@@ -264,7 +268,7 @@ class EndpointAnnotator:
         by_code = {question.code: question for question in questions}
         stills = [prompt.Still(code=code, jpeg=_jpeg(question.image)) for code, question in by_code.items()]
         body = {"model": self.model, "messages": prompt.messages(instruction, stills, fault)}
-        reply = self._line.chat(body, _forms())
+        reply = self._line.chat(body, prompt.reply_forms())
         reading = read_reply(reply.text, list(by_code))
         if reading.fault:
             cut = " (it was cut off at the token limit)" if reply.why_ended == "length" else ""
@@ -272,7 +276,7 @@ class EndpointAnnotator:
         for code, answer in reading.found.items():
             outcomes[by_code[code].key] = answer
             try:
-                self.cache.put(by_code[code].key, answer, model=self.model)
+                self.cache.put(by_code[code].key, answer, model=self._line.without_key(self.model))
             except OSError as error:
                 # What cannot be kept would be paid for again: use what has come, and ask no more.
                 reason = error.strerror or type(error).__name__
@@ -323,24 +327,12 @@ def _annotation(outcome: _Outcome, names: NameList) -> Annotation:
     if isinstance(outcome, str):
         return Annotation(keep=True, error=one_line(outcome, 300))
     if not outcome.keep:
-        reason = one_line(plain(outcome.reason), MAX_REASON)
+        reason = one_line(outcome.reason, MAX_REASON)
         return Annotation(keep=False, reason=reason or "the annotator gives no reason")
     tagged = names.tag(outcome.caption, outcome.characters)
     if not tagged.caption:
         return Annotation(keep=True, error="the caption holds nothing but brackets")
     return Annotation(keep=True, caption=tagged.caption, characters=tagged.characters)
-
-
-def _forms() -> list[dict[str, Any]]:
-    """Ways to ask for JSON, the strictest first; not every server or model knows all of them."""
-    schema = {"name": "frames", "strict": True, "schema": prompt.reply_schema()}
-    calm = {"temperature": 0}
-    return [
-        {**calm, "response_format": {"type": "json_schema", "json_schema": schema}},
-        {**calm, "response_format": {"type": "json_object"}},
-        {"response_format": {"type": "json_object"}},
-        {},
-    ]
 
 
 def _jpeg(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

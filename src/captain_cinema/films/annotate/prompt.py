@@ -109,3 +109,15 @@ def reply_schema() -> dict[str, Any]:
         "required": ["frames"],
         "additionalProperties": False,
     }
+
+
+def reply_forms() -> list[dict[str, Any]]:
+    """Ways to ask for JSON, the strictest first; not every server or model knows all of them."""
+    schema = {"name": "frames", "strict": True, "schema": reply_schema()}
+    calm = {"temperature": 0}
+    return [
+        {**calm, "response_format": {"type": "json_schema", "json_schema": schema}},
+        {**calm, "response_format": {"type": "json_object"}},
+        {"response_format": {"type": "json_object"}},
+        {},
+    ]

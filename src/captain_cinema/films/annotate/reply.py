@@ -17,14 +17,22 @@ MAX_REPLY = 512 * 1024
 """Characters of a reply that are looked at; more than a hundred long captions."""
 MAX_REASON = 200
 
-Words = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-Names = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
+
+def _words(value: Any) -> Any:
+    """Text on one clean line; half a character of a pair would spoil whatever it is written to."""
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, str) else value
+
+
+Words = Annotated[str, BeforeValidator(_words)]
+Names = Annotated[list[Words], BeforeValidator(lambda value: [] if value is None else value)]
 
 
 class FrameReply(BaseModel):
     """What a model says of one frame. Names are not yet held to the cast."""
 
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="ignore")
 
     keep: bool
     reason: Annotated[Words, Field(max_length=MAX_CAPTION)] = ""
@@ -69,7 +77,7 @@ def read_reply(text: str, codes: Sequence[str]) -> Reading:
         except ValidationError as error:
             faults.append(f"frame {code}: {_fault(error)}")
             continue
-        if reply.keep and not plain(reply.caption):
+        if reply.keep and not reply.caption:
             faults.append(f"frame {code} is kept but has no caption")
         elif code in found and found[code] != reply:
             faults.append(f"it tells of frame {code} twice, and differently")
@@ -93,8 +101,10 @@ def _entries(text: str, count: int) -> Iterator[dict[str, Any]]:
         tries += 1
         try:
             value, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
+        except ValueError:
             value, end = None, place + 1
+        except RecursionError:
+            return
         if isinstance(value, dict):
             listed = value.get("frames")
             for entry in listed if isinstance(listed, list) else [value]:

@@ -11,7 +11,6 @@ Detected cuts may differ from the true ones, so a keyframe takes the words of wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +65,7 @@ class SidecarAnnotator:
         found = self._of(film)
         words = found if isinstance(found, str) else found.digest
         members = [f"{member.name}\n{member.description}" for member in cast_of(self._cast, film)]
-        return hashlib.sha256("\n".join([words, *members]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return digest_of("\n".join([self.name, words, *members]))[:16]
 
     def annotate(self, film: FilmRecord, pictures: Sequence[Picture]) -> list[Annotation]:
         """See :class:`Annotator`."""
@@ -92,7 +91,7 @@ class SidecarAnnotator:
         if self._last[0] != film.path or not film.path:
             try:
                 found: Sidecar | str = read_sidecar(Path(film.path))
-            except (CinemaError, OSError) as error:
+            except (CinemaError, OSError, ValueError) as error:
                 found = one_line(str(error), 300)
             self._last = (film.path, found)
         return self._last[1]
@@ -115,7 +114,7 @@ def read_sidecar(film: Path) -> Sidecar:
         if _is_file(script):
             return _read_script(script)
     raise StoryError(
-        f"there are no captions beside the film; write them to {one_line(film.name, 80)}{FORMS[0]} or {FORMS[1]}"
+        f"there are no captions beside the film; write {one_line(film.name, 80)}{FORMS[0]} or ...{FORMS[1]}"
     )
 
 
@@ -176,7 +175,7 @@ def _read_truth(path: Path, script: Path | None) -> Sidecar:
     except OSError as error:
         raise StoryError(f"{source}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "this"
         raise StoryError(f"{source}: {one_line(where)} is not as the playhouse writes it") from None
     except (ValueError, RecursionError):
         raise StoryError(f"{source}: not valid JSON; draw the film anew with cinema playhouse") from None
@@ -186,15 +185,16 @@ def _read_truth(path: Path, script: Path | None) -> Sidecar:
     spans: list[Span] = []
     frame = 0
     for shot in truth.shots:
-        # The film is whole frames long, shot by shot.
-        count = round(shot.seconds * truth.frame_rate)
-        span = Span(
-            start=frame / truth.frame_rate,
-            end=(frame + count) / truth.frame_rate,
-            caption=plain(shot.caption),
-            characters=tuple(shot.names),
-        )
-        spans, frame = [*spans, span] if count else spans, frame + count
+        begin, frame = frame, frame + round(shot.seconds * truth.frame_rate)  # the film has whole frames
+        if frame > begin:
+            spans.append(
+                Span(
+                    start=begin / truth.frame_rate,
+                    end=frame / truth.frame_rate,
+                    caption=plain(shot.caption),
+                    characters=tuple(shot.names),
+                )
+            )
     return Sidecar(
         source=source,
         caption=plain(truth.caption),
