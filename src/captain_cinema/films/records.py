@@ -26,6 +26,9 @@ class Cut:
     seconds: float
     gradual: bool = False
     """A fade or dissolve rather than a hard cut; the frame is the first one that is clean again."""
+    blend_frame: int | None = None
+    """Where the fade or dissolve begins: the first frame that no longer shows the shot before alone, or 0 for a
+    film that fades in. None for a hard cut. No keyframe comes from `blend_frame` up to `frame`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ Detector = Literal["adaptive", "content", "threshold", "hash", "histogram", "tra
 class FilmSettings:
     """How films become keyframes."""
 
-    detector: Detector = "content"
+    detector: Detector = "adaptive"
     threshold: float | None = None
     """The detector's own; None for its tuned default."""
     shortest_shot: float = 0.2
