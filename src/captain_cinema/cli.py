@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
-from captain_cinema.commands import film, tools
+from captain_cinema.commands import dataset, film, tools
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
 
@@ -28,7 +28,11 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "playhouse": tools.playhouse,
     "train": tools.train,
     "evaluate": tools.evaluate,
+    "dataset": dataset.dataset,
 }
+
+GROUPS: dict[str, dict[str, Callable[..., Outcome]]] = {"dataset": dataset.COMMANDS}
+"""Commands that have commands of their own."""
 
 OK, FAULT, INTERRUPTED = 0, 2, 130
 
@@ -51,7 +55,7 @@ DISK_HINTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 2 the user can mend it, 130 interrupted."""
+    """Run a command; returns the exit code: 0 done, 1 in part, 2 the user can mend it, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in arguments
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -73,17 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str], as_json: bool) -> tuple[int, Outcome]:
     aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    group = GROUPS.get(arguments[0]) if arguments else None
     try:
         with aside:
             outcome = tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
-                prog="cinema",
-                description="A storyline in, a short film out.",
-                args=arguments,
+                COMMANDS if group is None else group,
+                prog="cinema" if group is None else f"cinema {arguments[0]}",
+                description="A storyline in, a short film out."
+                if group is None
+                else COMMANDS[arguments[0]].__doc__,
+                args=arguments if group is None else arguments[1:],
                 config=(tyro.conf.FlagCreatePairsOff,),
                 sort_subcommands=False,
             )
-        return OK, Outcome(data={"ok": True, "command": arguments[0], **outcome.data}, text=outcome.text)
+        done = {"ok": outcome.code == OK, "command": arguments[0], **outcome.data}
+        return outcome.code, Outcome(data=done, text=outcome.text)
     except CinemaError as error:
         return _fault(str(error))
     except KeyboardInterrupt:

@@ -16,6 +16,8 @@ class Outcome:
 
     data: dict[str, Any] = field(default_factory=dict)
     text: str = ""
+    code: int = 0
+    """The exit code: not 0 if something was done, but not all."""
 
 
 def facts(production: Production) -> dict[str, Any]:

@@ -1,0 +1,197 @@
+"""Commands that turn films into a dataset, and tell what is in one (section 3.1)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from captain_cinema.commands.outcome import Outcome
+from captain_cinema.errors import CinemaError
+
+if TYPE_CHECKING:
+    from captain_cinema.films.publishing import AnnotatorChoice
+    from captain_cinema.films.report import Event
+    from captain_cinema.films.workers import Crew
+    from captain_cinema.progress import Reporter
+
+QUIET_SECONDS = 10.0
+"""So long nothing is said at most while films are decoded."""
+
+Positional = tyro.conf.Positional
+Detector = Literal["adaptive", "content", "threshold", "hash", "histogram", "transnetv2"]
+
+DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
+Threshold = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+Seconds = Annotated[float, tyro.conf.arg(metavar="SECONDS")]
+DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
+
+
+def dataset() -> Outcome:
+    """Films into a dataset of keyframes: build, cuts, stats, show, verify, export."""
+    raise ValueError("the command line hands over to the commands below")
+
+
+def build(
+    films: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILMS...")]],
+    /,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DATASET")],
+    cast: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
+    annotator: Annotated[str, tyro.conf.arg(metavar="none|sidecar|URL")] = "none",
+    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
+    detector: DetectorName = "content",
+    threshold: Threshold = None,
+    shortest_shot: Seconds = 0.2,
+    short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 400,
+    stretch: Seconds = 600.0,
+    json: bool = False,
+) -> Outcome:
+    """Make a dataset of films; what is finished is kept, and only what changed is done again.
+
+    Exit code 0: every file is ok or a duplicate; 1: some are partial, rejected or an error; 2: nothing could
+    start.
+
+    Args:
+        films: files, folders or patterns.
+        output: the dataset's folder, new or of an earlier build.
+        cast: a YAML file with the characters that captions may name, film by film.
+        annotator: who writes the captions: nobody, files beside the films, or an OpenAI-compatible endpoint.
+        model: the endpoint's.
+        workers: processes; one film a task, long films in stretches. This process alone if left out.
+        ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
+        detector: of cuts.
+        threshold: of the detector; its tuned default if left out.
+        shortest_shot: cuts nearer to each other are one.
+        short_side: height of a keyframe at most; it is twice as wide.
+        stretch: films longer than this are worked on in stretches of this length.
+        json: print one JSON object at the end.
+    """
+    _check(workers=workers, shortest_shot=shortest_shot, short_side=short_side, stretch=stretch)
+    from captain_cinema.films.build import BuildTask
+    from captain_cinema.films.build import build as build_dataset
+    from captain_cinema.films.media import find_films
+    from captain_cinema.films.settings import FilmSettings
+    from captain_cinema.progress import Reporter
+
+    settings = FilmSettings(
+        detector=detector,
+        threshold=threshold,
+        shortest_shot=shortest_shot,
+        short_side=short_side,
+        stretch_seconds=stretch,
+    )
+    choice = _choice(annotator, cast, model)
+    found = find_films(films)
+    task = BuildTask(
+        films=found,
+        dataset=output,
+        settings=settings,
+        choice=choice,
+        threads=1 if workers or ray else 0,
+    )
+    crew = _crew(workers, ray)
+    report = build_dataset(task, crew, _Telling(Reporter()))
+    return Outcome(data=report.data(), text=report.text(), code=report.code)
+
+
+def cuts(
+    film: Positional[Annotated[Path, tyro.conf.arg(metavar="FILM")]],
+    /,
+    detector: DetectorName = "content",
+    threshold: Threshold = None,
+    shortest_shot: Seconds = 0.2,
+    json: bool = False,
+) -> Outcome:
+    """List the cuts of a film.
+
+    Args:
+        film: the file.
+        detector: of cuts.
+        threshold: of the detector; its tuned default if left out.
+        shortest_shot: cuts nearer to each other are one.
+        json: print one JSON object: {"cuts": [{"frame": 12, "seconds": 0.5, "gradual": false}, ...], ...}.
+    """
+    _check(shortest_shot=shortest_shot)
+    from captain_cinema.films.cuts import find_cuts
+    from captain_cinema.films.settings import FilmSettings
+
+    settings = FilmSettings(detector=detector, threshold=threshold, shortest_shot=shortest_shot)
+    found, decoding = find_cuts(film, settings)
+    data = {
+        "film": str(film),
+        "detector": detector,
+        "frames": decoding.frames,
+        "seconds": round(decoding.seconds, 6),
+        "complete": decoding.complete,
+        "corrupt": decoding.corrupt,
+        "cuts": [
+            {"frame": cut.frame, "seconds": round(cut.seconds, 6), "gradual": cut.gradual} for cut in found
+        ],
+    }
+    lines = [f"{cut.frame:8d} {cut.seconds:11.3f} s{'  gradual' if cut.gradual else ''}" for cut in found]
+    said = f"{len(found)} cuts in {decoding.frames} frames ({decoding.seconds:.1f} s)"
+    return Outcome(data=data, text="\n".join([*lines, said]))
+
+
+def _check(
+    *,
+    shortest_shot: float,
+    workers: int | None = None,
+    short_side: int = 400,
+    stretch: float = 600.0,
+) -> None:
+    if workers is not None and workers < 1:
+        raise CinemaError(f"--workers {workers} cannot work; give 1 or more")
+    if not 0 <= shortest_shot <= 60:
+        raise CinemaError(f"--shortest-shot {shortest_shot:g} is no length of a shot; give 0 to 60 seconds")
+    if not 16 <= short_side <= 4320:
+        raise CinemaError(f"--short-side {short_side} is no height of a keyframe; give 16 to 4320 pixels")
+    if not stretch >= 1:
+        raise CinemaError(f"--stretch {stretch:g} is too short; give 1 second or more")
+
+
+def _choice(annotator: str, cast: Path | None, model: str | None) -> AnnotatorChoice:
+    from captain_cinema.films.annotate import load_cast
+    from captain_cinema.films.publishing import AnnotatorChoice
+
+    return AnnotatorChoice(spec=annotator, model=model, cast={} if cast is None else load_cast(cast))
+
+
+def _crew(workers: int | None, ray: str | None) -> Crew:
+    from captain_cinema.films.workers import Alone, Processes
+
+    if ray is not None:
+        from captain_cinema.films.on_ray import RayCrew
+
+        return RayCrew(ray, workers=workers)
+    return Processes(workers) if workers is not None and workers > 1 else Alone()
+
+
+class _Telling:
+    """One line a film, and the time left by the seconds of film that are still to be decoded."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report = report
+        self.started = self.said = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        from captain_cinema.progress import spoken_time
+
+        now = time.monotonic()
+        text = event.text
+        if not text:
+            if now - self.said < QUIET_SECONDS:
+                return
+            text = f"{spoken_time(event.done)} of {spoken_time(event.total)} of film are decoded"
+        self.said = now
+        if 0 < event.done < event.total:
+            left = (now - self.started) / event.done * (event.total - event.done)
+            text += f", about {spoken_time(left)} left"
+        self.report.say(text)
+
+
+COMMANDS = {"build": build, "cuts": cuts}

