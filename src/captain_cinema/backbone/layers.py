@@ -24,12 +24,7 @@ def attend(
 ) -> Float[Tensor, "b q_len dim"]:
     """Let every query see every key; no mask, so the fast kernels apply."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    if torch.is_autocast_enabled("cpu") and q.device.type == "cpu":
-        # The backward pass of bfloat16 attention takes three times as long as that of float32 on a CPU.
-        with torch.autocast("cpu", enabled=False):
-            x = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
-    else:
-        x = F.scaled_dot_product_attention(q, k, v)
+    x = F.scaled_dot_product_attention(q, k, v)
     return rearrange(x, "b heads l d -> b l (heads d)")
 
 

@@ -196,6 +196,19 @@ def clean_slots(
     )
 
 
+def beside_every_slot(
+    model: WanTransformer3DModel, clean: CleanSlots, slots: int
+) -> Float[Tensor, "b extra slots h w"]:
+    """The channels that a model reads beyond those it writes, as Wan's image-to-video models have them.
+
+    They show every slot of the shot the shot's own keyframe, and every context slot its own.
+    """
+    extra = model.config.in_channels - model.config.out_channels  # pyright: ignore[reportAttributeAccessIssue]
+    held = clean.latents[:, :extra]
+    own = held[:, :, -1:].expand(-1, -1, slots - held.shape[2], -1, -1)
+    return torch.cat([held, own], dim=2)
+
+
 def velocity(
     model: WanTransformer3DModel,
     noisy: Float[Tensor, "b channels noisy h w"],
@@ -213,7 +226,8 @@ def velocity(
     held, slots = clean.latents.shape[2], latents.shape[2]
     rows, cols = token_grid(model, *latents.shape[3:])
     timestep = slot_timesteps(t, held, slots, rows * cols)
-    said = joined_forward(model, latents, timestep, clean.txt, clean.layout)[:, :, held:]
+    shown = torch.cat([latents, beside_every_slot(model, clean, slots)], dim=1)
+    said = joined_forward(model, shown, timestep, clean.txt, clean.layout)[:, :, held:]
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)

@@ -16,13 +16,14 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story
+from captain_cinema.train.binding import film_labels
 
 Drawn = TypeVar("Drawn")
 Item = TypeVar("Item")
@@ -116,6 +117,8 @@ class EncodedFilm:
     txt: Float[Tensor, "shots txt_len txt_dim"]
     figures: Float[Tensor, "shots img_len"]
     """Share of each full-size token that a character covers."""
+    looks: Int[Tensor, "shots txt_len traits"]
+    """Whose look each text token is about, for `train.binding`."""
 
 
 def film_seed(seed: int, number: int) -> int:
@@ -168,4 +171,5 @@ def encode_film(drawn: DrawnFilm, codec: FrameCodec, text: PhraseEncoder, *, txt
         tokens={rows: codec.encode(torch.from_numpy(f)).clone() for rows, f in drawn.frames.items()},
         txt=text.encode([shot.caption for shot in drawn.film.shots], length=txt_len),
         figures=torch.from_numpy(drawn.figures),
+        looks=film_labels(drawn.film, [text.phrases(s.caption) for s in drawn.film.shots], txt_len=txt_len),
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
@@ -20,6 +20,7 @@ from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
+from captain_cinema.train.binding import UNKNOWN, LookReader, Taps
 from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, Pool, draw_film, encode_film, film_seed
 from captain_cinema.train.seeds import step_generator, step_rng
 from captain_cinema.train.sequences import Layout, sequence_indices
@@ -59,6 +60,8 @@ class KeyframeTraining:
     """What the model says; the loss is that of the velocity in either case."""
     context_noise: float = 0.25
     """Top of the band from which given frames' noise is drawn."""
+    look_weight: float = 0.2
+    """Weight of the auxiliary losses that ask the text tokens for looks (`train.binding`); 0 for none."""
     drop_text: float = 0.1
     """Share of drawn frames whose caption is left out, for classifier-free guidance."""
 
@@ -72,6 +75,7 @@ class Batch:
     rows: tuple[int, ...]
     given: int
     figures: Float[Tensor, "b targets img_len"]
+    looks: Int[Tensor, "b pairs txt_len traits"]
 
 
 def _draw_numbered(
@@ -96,7 +100,10 @@ class KeyframeTask:
         seed: int = 0,
         workers: Executor | None = None,
     ) -> None:
-        self.model, self.codec, self.text, self.training = model, codec, text, training
+        self.mmdit, self.codec, self.text, self.training = model, codec, text, training
+        torch.manual_seed(seed)
+        self.looks = LookReader(model.config.dim)
+        self.model = nn.ModuleDict({"mmdit": self.mmdit, "looks": self.looks})
         self.steps, self.seed, self.workers = steps, seed, workers
         self.rows = training.height // codec.token_size
         scales = {self.rows}.union(*(layout.scales for stage in training.stages for layout in stage.layouts))
@@ -153,6 +160,7 @@ class KeyframeTask:
             rows=rows,
             given=given,
             figures=torch.stack([f.figures[list(c[given:])] for f, c in zip(films, chosen, strict=True)]),
+            looks=torch.stack([f.looks[list(c)] for f, c in zip(films, chosen, strict=True)]),
         )
 
     def noise_levels(self, batch: Batch, generator: torch.Generator) -> Float[Tensor, "b pairs"]:
@@ -187,7 +195,9 @@ class KeyframeTask:
             batch.rows,
             full=(self.rows, 2 * self.rows),
         )
-        drawn = torch.stack(ungroup(self.model(groups), batch.rows)[batch.given :], dim=1)
+        with Taps(self.mmdit, batch.rows, txt.shape[2]) as taps:
+            said = self.mmdit(groups)
+        drawn = torch.stack(ungroup(said, batch.rows)[batch.given :], dim=1)
         if self.training.prediction == "clean":
             noisy = torch.stack([sample.x_t for sample in samples[batch.given :]], dim=1)
             drawn = velocity_to(noisy, drawn, t[:, batch.given :].to(device))
@@ -196,14 +206,25 @@ class KeyframeTask:
         weight = 1 + self.training.figure_weight * batch.figures.to(device)
         loss = (error * weight).sum() / weight.sum()
         figures = {"plain": float(error.detach().mean())}
+        if self.training.look_weight > 0:
+            labels = batch.looks.to(device).masked_fill(dropped.to(device)[..., None, None], UNKNOWN)
+            read, figures["read"] = self._look_loss(self.looks.local, taps.local(), labels)
+            given = batch.given
+            fetched = taps.fetched()[:, given:], labels[:, given:]
+            fetch, figures["fetched"] = self._look_loss(self.looks.fetched, *fetched)
+            loss = loss + self.training.look_weight * (read + fetch)
         late = t[:, batch.given :].to(device) > 0.7
         if late.any():
             figures["noisy"] = float(error.detach().mean(dim=-1)[late].mean())
         return loss, figures
 
+    def _look_loss(self, layer: nn.Linear, hidden: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        loss, right = self.looks.loss(layer, hidden.flatten(0, 2), labels.flatten(0, 2))
+        return loss, float(right)
+
     def compile(self) -> None:
         """See `Task`."""
-        self.model.compile()
+        self.mmdit.compile()
 
     def sample_sheet(self, path: Path) -> None:
         """Held-out films: the true frames above frames drawn from captions and the true earlier ones."""
@@ -213,4 +234,4 @@ class KeyframeTask:
 
     def export(self, folder: Path) -> None:
         """A diffusers folder."""
-        save_mmdit(self.model, folder / "keyframes" / "transformer")
+        save_mmdit(self.mmdit, folder / "keyframes" / "transformer")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from captain_cinema.errors import CinemaError
+from captain_cinema.train.precision import mixed_precision
 from captain_cinema.train.state import append_metrics, load_checkpoint, read_metrics, save_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -42,17 +43,6 @@ class Optimisation:
     ema: float = 0.999
     """Decay of the moving average that is exported; shorter at the start."""
     seed: int = 0
-
-
-def fast_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are worth it there.
-
-    CUDA devices have units for it. Of the CPUs, those with AMX multiply eight times as fast as in float32;
-    others emulate it, up to a hundred times slower.
-    """
-    if not device.startswith("cpu"):
-        return device.startswith("cuda")
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 class Task(Protocol):
@@ -92,7 +82,7 @@ class RunOptions:
     sheet_every: int = 1000
     device: str = "cpu"
     autocast: bool = False
-    """bfloat16 where it is the faster: see `fast_bfloat16`."""
+    """bfloat16 where it is the faster: see `train.precision`."""
     nan_limit: int = 10
     """Losses that are not finite are skipped and counted; past this many the run stops."""
 
@@ -192,7 +182,7 @@ class Trainer:
         """One optimiser step."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.optimisation)
-        with torch.autocast(torch.device(self.options.device).type, torch.bfloat16, enabled=self.options.autocast):
+        with mixed_precision(self.options.device, enabled=self.options.autocast):
             loss, figures = self.task.loss(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         if torch.isfinite(loss):

@@ -1,7 +1,7 @@
 """Named training configurations of the embedded parts.
 
-`embedded` is for a CPU; `embedded-gpu` is sized for half an hour of one GPU and has not met one yet. `debug`
-takes seconds and is what the tests run.
+`embedded` is for a CPU; `embedded-longer` goes on from trained weights (`--start`). `embedded-gpu` is sized for
+half an hour of one GPU and has not met one yet. `debug` takes seconds and is what the tests run.
 """
 
 from __future__ import annotations
@@ -65,6 +65,16 @@ EMBEDDED_KEYFRAMES = KeyframeTraining(
     period=4,
 )
 
+LONGER_KEYFRAMES = replace(
+    EMBEDDED_KEYFRAMES,
+    stages=(
+        Stage(until=0.10, layouts=(FOUR,), batch=24, casts=(1, 2)),
+        Stage(until=0.80, layouts=EIGHT, batch=16, casts=(1, 2, 2, 3)),
+        Stage(until=1.00, layouts=(*EIGHT, *TWELVE), batch=12, casts=(1, 2, 3, 4)),
+    ),
+)
+"""For a run that starts from trained weights: a short while of short contexts, then long ones."""
+
 TRAINING = {
     "embedded": TrainingPreset(
         vae=Optimisation(steps=3000, lr=2e-3, warmup=50, ema=0.995, betas=(0.9, 0.95)),
@@ -72,6 +82,14 @@ TRAINING = {
         keyframes=Optimisation(steps=24_000, lr=2e-3, warmup=300, ema=0.999),
         shots=Optimisation(steps=12_000, lr=2e-3, warmup=200, ema=0.999),
         keyframe_training=EMBEDDED_KEYFRAMES,
+        shot_training=ShotTraining(),
+    ),
+    "embedded-longer": TrainingPreset(
+        vae=Optimisation(steps=5500, lr=2e-3, warmup=50, ema=0.995, betas=(0.9, 0.95)),
+        retrieval=Optimisation(steps=600, lr=1e-3, warmup=50, ema=0.99),
+        keyframes=Optimisation(steps=5500, lr=1.5e-3, warmup=200, ema=0.998),
+        shots=Optimisation(steps=4500, lr=1e-3, warmup=200, ema=0.998),
+        keyframe_training=LONGER_KEYFRAMES,
         shot_training=ShotTraining(),
     ),
     "embedded-gpu": TrainingPreset(

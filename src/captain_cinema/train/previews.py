@@ -51,7 +51,7 @@ def next_keyframes(
         for words in (txt, silent):
             pairs = [*context.unbind(1), x[:, 0]]
             groups = build_groups(pairs, words, levels, [task.rows] * (given + 1))
-            drawn.append(task.model(groups)[0][:, -1:])
+            drawn.append(task.mmdit(groups)[0][:, -1:])
         said = drawn[1] + guidance * (drawn[0] - drawn[1])
         clean = task.training.prediction == "clean"
         return velocity_to(x, said, torch.full((size, 1), t, device=device)) if clean else said

@@ -15,7 +15,8 @@ import torch
 from captain_cinema import presets
 from captain_cinema.errors import CinemaError
 from captain_cinema.train.film_pool import drawing_workers
-from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer, fast_bfloat16
+from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
+from captain_cinema.train.precision import fast_bfloat16
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset, embedded_mmdit
 
 logger = logging.getLogger(__name__)
@@ -156,9 +157,7 @@ def main_train(
     )
     if compiled:
         task.compile()
-    options = RunOptions(
-        out=out, minutes=minutes, device=device, autocast=fast_bfloat16(device)
-    )
+    options = RunOptions(out=out, minutes=minutes, device=device, autocast=fast_bfloat16(device))
     if preset == "debug":
         options = replace(options, log_every=1, save_every=2, sheet_every=4)
     try:

@@ -31,7 +31,7 @@ class ShotTraining:
 
     height: int = 128
     fps: int = 12
-    frames: tuple[int, ...] = (25, 25, 37, 49)
+    frames: tuple[int, ...] = (25, 25, 25, 49)
     """Frames of a clip, 1 + 4k each: lengths that take turns."""
     context: int = 3
     """Other shots' keyframes beside each clip, at most."""
@@ -41,7 +41,7 @@ class ShotTraining:
     """Clips of the shortest length a step; longer ones are fewer."""
     pool: int = 384
     """Clips held; as many of each length."""
-    period: int = 1
+    period: int = 2
     """Steps between two new clips."""
     figure_weight: float = 3.0
     """Extra weight of the loss where something moves."""
