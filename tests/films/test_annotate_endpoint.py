@@ -5,7 +5,9 @@ import logging
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
@@ -32,9 +34,11 @@ from annotate_server import (
 )
 
 from captain_cinema.errors import CinemaError
-from captain_cinema.films.annotate import Annotation, Usage, annotator
-from captain_cinema.films.annotate.endpoint import EndpointAnnotator, EndpointSettings
-from captain_cinema.films.annotate.line import MAX_STRIKES, Patience
+from captain_cinema.films.annotate import Annotation, BrokenOff, Usage, annotator
+from captain_cinema.films.annotate.endpoint import EndpointAnnotator
+from captain_cinema.films.annotate.line import MAX_STRIKES
+from captain_cinema.films.annotate.options import EndpointSettings, Patience
+from captain_cinema.films.records import Picture
 from captain_cinema.script import CastMember, names_in
 
 
@@ -585,3 +589,45 @@ def test_breaking_off(server: Server, tmp_path: Path) -> None:
     reader.close()
     assert time.monotonic() - begun < 2.5
     assert len(server.asked) <= 3
+
+
+def test_closing_from_another_thread(server: Server, tmp_path: Path) -> None:
+    """It comes back at once, and not with frames that seem to have failed."""
+    waiting = threading.Event()
+
+    def hangs(asked: Asked) -> Answer:
+        waiting.set()
+        return Answer(delay=3.0)
+
+    server.plays = [good, hangs]
+    reader = ask(server, tmp_path, settings=EndpointSettings(frames=1, parallel=1))
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as desk:
+        done = desk.submit(reader.annotate, FILM, pictures(50, 60, 70))
+        assert waiting.wait(10)
+        reader.close()
+        with pytest.raises(BrokenOff):
+            done.result()
+    assert time.monotonic() - begun < 2.5
+    assert captions(ask(server, tmp_path).annotate(FILM, pictures(50))) == lit(50), (
+        "what was answered is kept"
+    )
+    assert len(server.asked) == 2
+
+
+def test_pictures_are_read_when_they_are_sent(server: Server, tmp_path: Path) -> None:
+    """Those of a long film do not fit into memory."""
+    alive: list[weakref.ref[object]] = []
+
+    class Lazy(Sequence[Picture]):
+        def __len__(self) -> int:
+            return 40
+
+        def __getitem__(self, place: int) -> Picture:
+            assert sum(one() is not None for one in alive) <= 2
+            made = picture(place * 6)
+            alive.append(weakref.ref(made.image))
+            return made
+
+    found = ask(server, tmp_path, settings=EndpointSettings(frames=8, parallel=1)).annotate(FILM, Lazy())
+    assert [one.caption for one in found[2:]] == lit(*range(12, 240, 6))

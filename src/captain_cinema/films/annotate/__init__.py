@@ -13,23 +13,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from captain_cinema.films.annotate.cast import cast_of, load_cast, unused_keys
-from captain_cinema.films.annotate.kinds import MISSING, About, Annotation, Annotator, Usage, film_cast
+from captain_cinema.films.annotate.kinds import (
+    MISSING,
+    About,
+    Annotation,
+    Annotator,
+    BrokenOff,
+    Usage,
+    film_cast,
+)
+from captain_cinema.films.annotate.options import EndpointSettings, Patience
 from captain_cinema.films.annotate.sidecar import SidecarAnnotator
 from captain_cinema.films.records import FilmRecord, Picture
 from captain_cinema.script import CastMember
-
-if TYPE_CHECKING:
-    from captain_cinema.films.annotate.endpoint import EndpointSettings
 
 __all__ = [
     "MISSING",
     "About",
     "Annotation",
     "Annotator",
+    "BrokenOff",
+    "EndpointSettings",
     "NoAnnotator",
+    "Patience",
     "SidecarAnnotator",
     "Usage",
     "annotator",

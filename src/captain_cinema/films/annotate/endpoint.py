@@ -16,7 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,9 @@ from captain_cinema.films.annotate import prompt
 from captain_cinema.films.annotate.address import MODEL_VARIABLE, find_key, parse_address
 from captain_cinema.films.annotate.cache import AnswerCache, frame_key
 from captain_cinema.films.annotate.cast import NameList, cast_of
-from captain_cinema.films.annotate.kinds import About, Annotation, Usage, film_cast
-from captain_cinema.films.annotate.line import Line, Patience, Time, Trouble
+from captain_cinema.films.annotate.kinds import About, Annotation, BrokenOff, Usage, film_cast
+from captain_cinema.films.annotate.line import Line, Time, Trouble
+from captain_cinema.films.annotate.options import EndpointSettings
 from captain_cinema.films.annotate.pace import Pace
 from captain_cinema.films.annotate.reply import MAX_REASON, FrameReply, read_reply
 from captain_cinema.films.records import FilmRecord, Picture
@@ -45,35 +47,12 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointSettings:
-    """How an endpoint is used. Nothing here changes which question is asked about a frame."""
-
-    frames: int = 8
-    """In one request."""
-    parallel: int = 4
-    """Requests in flight, of one worker."""
-    per_minute: float | None = None
-    """Requests, of all workers that share the cache folder; None for as many as are answered."""
-    patience: Patience = field(default_factory=Patience)
-    input_price: float | None = None
-    """Of a million tokens; the cost is told if either price is known."""
-    output_price: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.frames <= 64 or not 1 <= self.parallel <= 64:
-            raise CinemaError("an annotator takes 1 to 64 frames a request and 1 to 64 requests at a time")
-        if self.per_minute is not None and not 0.01 <= self.per_minute <= 1e6:
-            raise CinemaError("requests a minute are 0.01 to 1,000,000; leave the limit out if there is none")
-        if not all(price is None or 0 <= price < 1e6 for price in (self.input_price, self.output_price)):
-            raise CinemaError("a price is what a million tokens cost, 0 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Question:
     """A frame to be asked about."""
 
     key: str
-    image: UInt8[np.ndarray, "h w 3"]
+    read: Callable[[], UInt8[np.ndarray, "h w 3"]]
+    """The picture, which may come from a disk; those of a long film do not fit into memory."""
 
     @property
     def code(self) -> str:
@@ -188,17 +167,25 @@ class EndpointAnnotator:
         """See :class:`Annotator`."""
         members = cast_of(self._cast, film)
         names, instruction = NameList(member.name for member in members), prompt.task(members)
-        keys = [frame_key(picture.image, instruction=instruction, model=self.model) for picture in pictures]
-        self._tell(frames=len(keys))
+        self._tell(frames=len(pictures))
+        reading = threading.Lock()
+
+        def read(place: int) -> UInt8[np.ndarray, "h w 3"]:
+            with reading:  # whoever keeps the pictures need not expect several threads
+                return pictures[place].image
+
+        keys: list[str] = []
         known: dict[str, _Outcome] = {}
         fresh: dict[str, _Question] = {}
-        for key, picture in zip(keys, pictures, strict=True):
+        for place in range(len(pictures)):
+            key = frame_key(read(place), instruction=instruction, model=self.model)
+            keys.append(key)
             if key in known or key in fresh:
                 continue
             if (answer := self.cache.get(key)) is not None:
                 known[key] = answer
             else:
-                fresh[key] = _Question(key=key, image=picture.image)
+                fresh[key] = _Question(key=key, read=partial(read, place))
         self._count(known.values(), cached=True)
         known |= self._ask_all(list(fresh.values()), instruction)
         again = Counter(keys) - Counter(list(known))
@@ -224,6 +211,8 @@ class EndpointAnnotator:
             raise
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
+        if self._halted.is_set():
+            raise BrokenOff("the annotator was closed while it was at work; the next run goes on")
         return outcomes
 
     def _work(
@@ -266,7 +255,7 @@ class EndpointAnnotator:
     ) -> str:
         """One request; answers go to `outcomes` and the cache. Returns what was wrong with the reply."""
         by_code = {question.code: question for question in questions}
-        stills = [prompt.Still(code=code, jpeg=_jpeg(question.image)) for code, question in by_code.items()]
+        stills = [prompt.Still(code=code, jpeg=_jpeg(question.read())) for code, question in by_code.items()]
         body = {"model": self.model, "messages": prompt.messages(instruction, stills, fault)}
         reply = self._line.chat(body, prompt.reply_forms())
         reading = read_reply(reply.text, list(by_code))
@@ -320,7 +309,7 @@ class EndpointAnnotator:
             self._usage += Usage(**more)
             usage = self._usage
         if self._report is not None:
-            self._report(replace(usage))
+            self._report(usage)
 
 
 def _annotation(outcome: _Outcome, names: NameList) -> Annotation:

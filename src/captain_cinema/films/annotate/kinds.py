@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from captain_cinema.errors import CinemaError
 from captain_cinema.films.records import FilmRecord, Picture
 from captain_cinema.script import CastMember
+
+
+class BrokenOff(CinemaError):
+    """An annotator was closed while it was at work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +73,15 @@ class Annotator(Protocol):
         ...
 
     def annotate(self, film: FilmRecord, pictures: Sequence[Picture]) -> list[Annotation]:
-        """One annotation a picture, in order. A fault of the annotator is an `error` there, never raised."""
+        """One annotation a picture, in order. A fault of the annotator is an `error` there, never raised.
+
+        Raises:
+            BrokenOff: Another thread closed the annotator meanwhile. What was answered is kept.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of connections; the annotator is not used afterwards."""
+        """Let go of connections; whoever is in `annotate` comes back at once. Not used afterwards."""
         ...
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.films.annotate.address import KEY_VARIABLE
+from captain_cinema.films.annotate.options import Patience
 from captain_cinema.films.annotate.pace import Pace
 from captain_cinema.films.annotate.waiting import wait_asked, within
 from captain_cinema.script.reading import one_line
@@ -55,19 +56,6 @@ class ChatReply:
 
     text: str
     why_ended: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long an endpoint is waited for."""
-
-    tries: int = 6
-    """Requests for one reply while the endpoint is busy."""
-    reply_seconds: float = 180.0
-    """For one reply, from dialling to its last byte."""
-    longest_wait: float = 300.0
-    """Seconds between two tries. An endpoint that asks for more is left alone as long as it asks; meanwhile
-    frames stay without caption."""
 
 
 @dataclass(frozen=True, kw_only=True)
