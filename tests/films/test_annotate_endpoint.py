@@ -122,6 +122,12 @@ def test_without_a_cast_nobody_is_named(server: Server, tmp_path: Path) -> None:
     assert "Name nobody" in server.asked[0].task
 
 
+def test_braces_and_halves_of_characters_in_the_cast(server: Server, tmp_path: Path) -> None:
+    cast = {"*": [CastMember(name="Mara", description="a {fox} \ud800"), CastMember(name="{0}")]}
+    assert captions(annotated(server, tmp_path, 50, cast=cast)) == lit(50)
+    assert "Mara: a {fox} ?" in server.asked[0].task
+
+
 def half(asked: Asked) -> Answer:
     """A reply that ends in the middle of its second entry."""
     text = json.dumps({"frames": entries(asked)})
@@ -479,6 +485,8 @@ def test_which_model(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     server.models = Answer(body=b'{"data": [{"id": "a"}, {"id": "b"}, {"id": 3}, null]}')
     with pytest.raises(CinemaError, match=r"which model\? \(it lists a, b\); set CINEMA_ANNOTATOR_MODEL"):
         ask(server, tmp_path, model=None)
+    with pytest.raises(CinemaError, match="cannot be the name of a model"):
+        ask(server, tmp_path, model="a\udcff")
     monkeypatch.setenv("CINEMA_ANNOTATOR_MODEL", "b")
     assert ask(server, tmp_path, model=None).model == "b"
 

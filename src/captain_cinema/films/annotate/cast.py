@@ -138,9 +138,7 @@ def plain(text: str) -> str:
     kept = (
         " " if char.isspace() or unicodedata.category(char) == "Cc" else char
         for char in text
-        if unicodedata.category(char) not in ("Cs", "Cn")
-        and char not in _BIDI_CONTROLS
-        and char not in _INVISIBLE
+        if unicodedata.category(char) != "Cs" and char not in _BIDI_CONTROLS and char not in _INVISIBLE
     )
     return " ".join("".join(kept).split())
 

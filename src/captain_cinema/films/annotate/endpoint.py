@@ -123,6 +123,8 @@ class EndpointAnnotator:
         self._usage = Usage()
         try:
             self.model = model or os.environ.get(MODEL_VARIABLE, "").strip() or self._only_model()
+            if not self.model.isprintable():
+                raise CinemaError(f"'{one_line(self.model)}' cannot be the name of a model; check --model")
         except CinemaError:
             self.close()
             raise

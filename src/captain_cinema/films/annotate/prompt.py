@@ -69,7 +69,8 @@ def task(cast: Sequence[CastMember]) -> str:
         f"  - {member.name}: {member.description}" if member.description else f"  - {member.name}"
         for member in cast
     )
-    return _TASK.format(names=_NAMES.format(example=cast[0].name, listed=listed))
+    words = _TASK.format(names=_NAMES.format(example=cast[0].name, listed=listed))
+    return words.encode("utf-8", "replace").decode("utf-8")  # half a character of a pair cannot be sent
 
 
 def messages(instruction: str, stills: Sequence[Still], fault: str = "") -> list[dict[str, Any]]:
