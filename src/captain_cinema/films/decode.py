@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
+from captain_cinema.films.damage import Damage, Sent
 from captain_cinema.films.frame import Converters, Frame, frame_of
 from captain_cinema.films.media import (
     MAX_PIXELS,
@@ -15,15 +22,21 @@ from captain_cinema.films.media import (
     Probe,
     hdr_kind,
     header_seconds,
-    mean_rate,
     open_film,
+    sample_aspect,
     turn_of,
     upright_size,
 )
+from captain_cinema.films.stamps import Clock
 
 __all__ = ["Decoding", "Frame", "decode", "frame_of"]
 
 COMPLETE_SHARE = 0.98
+USUAL_RATE = 25.0
+READ_FAILURES = 8
+"""So many failures to read one after another are the end of the film."""
+SEEK_MARGINS = (0.0, 5.0, 30.0)
+"""Seconds earlier to look for a key frame if there is none where it should be."""
 
 
 @dataclass
@@ -31,12 +44,13 @@ class Decoding:
     """What became of a film; filled in when the iterator of its frames ends."""
 
     frames: int = 0
+    """Given, flagged ones included."""
     corrupt: int = 0
     """Packets that did not decode and frames that decoded with errors."""
     seconds: float = 0.0
     """From the first frame's stamp to the last frame's end."""
     complete: bool = False
-    """Decoded to at least 98 % of what the header promises."""
+    """Decoded to at least 98 % of what the header promises, and at least 98 % of its frames."""
     reason: str = ""
     """Why it is not complete."""
 
@@ -46,63 +60,215 @@ def decode(
 ) -> tuple[Iterator[Frame], Decoding]:
     """Frames from `start` up to `end` (seconds after the first frame), and what became of the film.
 
+    With a `start`, decoding begins at a key frame before it, and frames are numbered from 0 at `start`.
+    Damage is never raised: damaged frames are flagged, and so is all that leans on them.
+
     Raises:
         MediaError: while iterating, if the film cannot be opened or gives no frame at all.
     """
     decoding = Decoding()
-    return _frames(path, probe, decoding, start, end, threads), decoding
+    return _Decoder(path, probe, decoding, threads).frames(start, end), decoding
 
 
-def _frames(
-    path: Path, probe: Probe, decoding: Decoding, start: float, end: float | None, threads: int
-) -> Iterator[Frame]:
-    converters = Converters()
-    with open_film(path) as container:
-        stream = container.streams.video[0]
-        stream = next(one for one in container.streams.video if one.index == probe.stream)
-        context = stream.codec_context
-        context.thread_count = threads
-        context.options = {"max_pixels": str(MAX_PIXELS)}
-        step = 1 / (mean_rate(stream) or 25.0)
-        first: float | None = None
-        seconds = -step
-        for packet in container.demux(stream):
-            try:
-                raws = packet.decode()
-            except av.error.FFmpegError:
-                decoding.corrupt += 1
-                continue
-            for raw in raws:
-                if raw.time is None:
-                    seconds += step
-                else:
-                    first = raw.time if first is None else first
-                    seconds = raw.time - first
-                rotation, mirrored = turn_of(raw)
-                width, height = upright_size(raw.width, raw.height, probe.sample_aspect, rotation)
-                decoding.corrupt += raw.is_corrupt
-                frame = Frame(
-                    number=decoding.frames,
-                    seconds=seconds,
-                    flagged=raw.is_corrupt,
-                    keyframe=raw.key_frame,
-                    width=width,
-                    height=height,
-                    rotation=rotation,
-                    mirrored=mirrored,
-                    hdr=hdr_kind(raw.color_trc),
-                    raw=raw,
-                    converters=converters,
-                )
-                decoding.frames += 1
-                decoding.seconds = seconds + step
-                if end is not None and seconds >= end:
+class _Decoder:
+    """One pass over a film."""
+
+    def __init__(self, path: Path, probe: Probe, decoding: Decoding, threads: int):
+        self.path, self.probe, self.decoding, self.threads = path, probe, decoding, threads
+        self.damage = Damage()
+        self.converters = Converters()
+        self.sent = self.decoded = 0
+        self.aspects: deque[tuple[int, Fraction]] = deque()
+        self.aspect = probe.sample_aspect
+        self.shape: tuple[int, int, int, Fraction] | None = None
+        self.size, self.turn = (0, 0), (0, False)
+        self.heard = 0.0
+        self.step = 1 / (probe.fps or USUAL_RATE)
+
+    def frames(self, start: float, end: float | None) -> Iterator[Frame]:
+        """All frames in the order of presentation."""
+        decoding = self.decoding
+        with open_film(self.path) as container:
+            stream = next((one for one in container.streams.video if one.index == self.probe.stream), None)
+            if stream is None or stream.codec_context is None:
+                raise MediaError("it is no longer the film it was", "error")
+            self._prepare(stream)
+            promised, of_picture = header_seconds(container, stream)
+            tick = Fraction(stream.time_base) if stream.time_base else Fraction(1, 25)
+            self.tick = float(tick)
+            self.clock = Clock(
+                self.step,
+                tick=tick,
+                first=self.probe.first_stamp if start > 0 else None,
+                promised=promised,
+            )
+            if start > 0:
+                self._seek(container, stream, start)
+            every_stream = promised is not None and not of_picture and len(container.streams) > 1
+            raws = self._flagged(self._decoded(container, stream, every_stream))
+            for frame in self._dressed(raws):
+                if frame.seconds < start - self.tick / 2:
+                    continue
+                if end is not None and frame.seconds >= end:
+                    decoding.complete = True
                     return
-                if seconds >= start:
-                    yield frame
-        if not decoding.frames:
-            raise MediaError("it opens but gives no frame")
-        promised = header_seconds(container, stream)[0]
-        decoding.complete = promised is None or decoding.seconds >= COMPLETE_SHARE * promised
-        if not decoding.complete:
-            decoding.reason = f"it ends at {decoding.seconds:.1f} s of {promised:.1f} s"
+                frame.number = decoding.frames
+                decoding.frames += 1
+                raw = frame.raw
+                decoding.seconds = round(
+                    frame.seconds + (raw.duration * self.tick if raw.duration else self.step), 6
+                )
+                yield frame
+            if not self.decoded:
+                raise MediaError("it opens but gives no frame")
+            self._close(promised)
+
+    def _prepare(self, stream: VideoStream) -> None:
+        context = stream.codec_context
+        context.thread_count = self.threads
+        context.thread_type = "AUTO" if self.threads != 1 else "NONE"
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        context.copy_opaque = True
+        self.context = context
+        # A container's own word on the shape of pixels holds for all of the film, a codec's until it changes.
+        self.codec_aspect = context.sample_aspect_ratio
+
+    def _seek(self, container: InputContainer, stream: VideoStream, start: float) -> None:
+        """Go to a key frame at or before `start`; to the film's beginning if none can be found."""
+        first = self.probe.first_stamp
+        if first is None or not stream.time_base:
+            return
+        for margin in SEEK_MARGINS:
+            target = first + int((start - margin) / stream.time_base)
+            if target <= first:
+                break
+            try:
+                container.seek(target, stream=stream)
+                packet = next(container.demux(stream), None)
+                if packet is not None and packet.is_keyframe and (packet.pts or target + 1) <= target:
+                    container.seek(target, stream=stream)
+                    return
+            except (av.error.FFmpegError, OSError):
+                continue
+        container.seek(first, stream=stream)
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream, every_stream: bool
+    ) -> Iterator[Packet]:
+        """The picture's packets; where reading fails, what follows if there is anything."""
+        failures = 0
+        while failures < READ_FAILURES:
+            try:
+                for packet in container.demux() if every_stream else container.demux(stream):
+                    failures = 0
+                    if not packet.size:
+                        continue  # holds nothing, and would end the decoder's work
+                    if packet.stream_index == stream.index:
+                        yield packet
+                    elif packet.pts is not None and packet.time_base:
+                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                        self.heard = max(self.heard, float(end))
+                return
+            except av.error.FFmpegError:
+                failures += 1
+                self.decoding.corrupt += 1
+            except OSError as error:
+                raise MediaError(f"reading failed: {error.strerror or error}", "error") from None
+
+    def _decoded(
+        self, container: InputContainer, stream: VideoStream, every_stream: bool
+    ) -> Iterator[VideoFrame]:
+        for packet in self._packets(container, stream, every_stream):
+            index = self.sent
+            self.sent += 1
+            packet.opaque = Sent(index)
+            if packet.is_keyframe:
+                self.damage.key(index, packet.pts)
+            yield from self._decode(packet, index)
+            if packet.is_corrupt:
+                self._mark(index)
+            self._watch_aspect(index)
+        yield from self._decode(None, self.sent)
+
+    def _decode(self, packet: Packet | None, index: int) -> list[VideoFrame]:
+        try:
+            raws = self.context.decode(packet)
+        except av.error.FFmpegError:
+            self._mark(index)
+            return []
+        self.decoded += len(raws)
+        return raws
+
+    def _mark(self, index: int) -> None:
+        self.decoding.corrupt += self.damage.mark(index)
+
+    def _watch_aspect(self, index: int) -> None:
+        aspect = self.context.sample_aspect_ratio
+        if aspect != self.codec_aspect:
+            self.codec_aspect = aspect
+            self.aspects.append((index, sample_aspect(aspect)))
+
+    def _flagged(self, raws: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, bool]]:
+        """Frames and whether they are damaged, late by as many as are shown before one that they lean on."""
+        waiting: deque[tuple[VideoFrame, int]] = deque()
+        for raw in raws:
+            index = raw.opaque.index if isinstance(raw.opaque, Sent) else self.sent
+            if raw.is_corrupt:
+                self._mark(index)
+            waiting.append((raw, index))
+            if len(waiting) > self.context.reorder_depth:
+                raw, index = waiting.popleft()
+                yield raw, self.damage.reaches(index, raw.pts)
+        for raw, index in waiting:
+            yield raw, self.damage.reaches(index, raw.pts)
+
+    def _dressed(self, raws: Iterator[tuple[VideoFrame, bool]]) -> Iterator[Frame]:
+        """Frames with their time and shape; interlaced ones with their neighbours."""
+        held: Frame | None = None
+        for raw, flagged in raws:
+            frame = self._frame(raw, flagged)
+            if held is not None:
+                held.after, frame.before = raw, held.raw
+                yield held
+                held = None
+            if raw.interlaced_frame:
+                held = frame
+            else:
+                frame.before = None
+                yield frame
+        if held is not None:
+            yield held
+
+    def _frame(self, raw: VideoFrame, flagged: bool) -> Frame:
+        index = raw.opaque.index if isinstance(raw.opaque, Sent) else 0
+        while self.aspects and self.aspects[0][0] <= index:
+            self.aspect = self.aspects.popleft()[1]
+        shape = (raw.width, raw.height, raw.rotation, self.aspect)
+        if shape != self.shape:
+            # Once a shape: asking a frame for its side data ties it into a cycle that outlives it.
+            self.shape, self.turn = shape, turn_of(raw)
+            self.size = upright_size(raw.width, raw.height, self.aspect, self.turn[0])
+        return Frame(
+            number=0,
+            seconds=self.clock.at(raw.pts),
+            flagged=flagged,
+            keyframe=raw.key_frame,
+            width=self.size[0],
+            height=self.size[1],
+            rotation=self.turn[0],
+            mirrored=self.turn[1],
+            hdr=hdr_kind(raw.color_trc),
+            raw=raw,
+            converters=self.converters,
+        )
+
+    def _close(self, promised: float | None) -> None:
+        """Say whether the film is complete."""
+        decoding, probe = self.decoding, self.probe
+        reached = decoding.seconds
+        if promised is not None and max(reached, self.heard) < COMPLETE_SHARE * promised:
+            decoding.reason = f"it ends at {reached:.1f} s of {promised:.1f} s"
+        elif decoding.corrupt and not probe.interlaced and self.decoded < COMPLETE_SHARE * self.sent:
+            decoding.reason = f"{self.sent - self.decoded} of {self.sent} frames are lost to damage"
+        else:
+            decoding.complete = True

@@ -10,11 +10,16 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from jaxtyping import UInt8
 
+from captain_cinema.films.deinterlace import deinterlace
+from captain_cinema.films.tonemap import tone_map
+
 UNSPECIFIED = 2
 HD_LINES = 720
-EXACT = (
+FAST = int(Interpolation.FAST_BILINEAR)
+EXACT = int(
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 )
+"""The same pixels on every processor, and colours not taken from the nearest pixel alone."""
 
 
 class Converters:
@@ -41,11 +46,12 @@ class Frame:
     """Upright, square pixels."""
     height: int
     rotation: int = 0
+    """Degrees clockwise that make it upright, after mirroring left to right."""
     mirrored: bool = False
     hdr: Literal["", "pq", "hlg"] = ""
     raw: VideoFrame
     before: VideoFrame | None = None
-    """Neighbours of an interlaced frame, whose fields fill in its missing lines."""
+    """Neighbours of an interlaced frame, out of which its missing lines are filled in."""
     after: VideoFrame | None = None
     converters: Converters = field(default_factory=Converters)
     _small: dict[int, np.ndarray] = field(default_factory=dict)
@@ -56,42 +62,50 @@ class Frame:
             self._small[width] = self._reduce(width)
         return self._small[width]
 
+    def full(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The frame at its own size in 8-bit RGB: deinterlaced, high dynamic range mapped to ordinary."""
+        raw = deinterlace(self.before, self.raw, self.after) if self.raw.interlaced_frame else self.raw
+        return self._pixels(raw, self.converters.full, (self.width, self.height), EXACT)
+
     def _reduce(self, width: int) -> np.ndarray:
         width = min(width, self.width)
+        scaler = self.converters.small.get(width)
+        if scaler is None:
+            scaler = self.converters.small[width] = VideoReformatter()
         size = (width, max(1, round(self.height * width / self.width)))
-        scaler = self.converters.small.setdefault(width, VideoReformatter())
-        image = self._scale(scaler, size, Interpolation.FAST_BILINEAR)
-        return np.ascontiguousarray(turn(image, self.rotation, self.mirrored))
+        return self._pixels(self.raw, scaler, size, FAST)
 
-    def full(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The frame at its own size in 8-bit RGB."""
-        image = self._scale(self.converters.full, (self.width, self.height), EXACT)
-        return np.ascontiguousarray(turn(image, self.rotation, self.mirrored))
-
-    def _scale(self, scaler: VideoReformatter, upright: tuple[int, int], how: Interpolation) -> np.ndarray:
+    def _pixels(
+        self, raw: VideoFrame, scaler: VideoReformatter, upright: tuple[int, int], how: int
+    ) -> np.ndarray:
         width, height = upright[::-1] if self.rotation % 180 else upright
         scaled = scaler.reformat(
-            self.raw,
+            raw,
             width,
             height,
-            "rgb24",
-            src_colorspace=colorspace(self.raw),
+            "rgb48le" if self.hdr else "rgb24",
+            src_colorspace=_matrix(raw),
             interpolation=how,
             threads=1,
         )
-        return scaled.to_ndarray()
+        image = scaled.to_ndarray()
+        if self.hdr:
+            image = tone_map(image, self.hdr)
+        if self.mirrored or self.rotation:
+            image = np.ascontiguousarray(_turn(image, self.rotation, self.mirrored))
+        return image
 
 
-def colorspace(raw: VideoFrame) -> Colorspace | None:
-    """The matrix of a frame that does not name one: BT.709 from 720 lines on, as players have it."""
+def _matrix(raw: VideoFrame) -> Colorspace | None:
+    """The colour matrix of a frame that does not name one: BT.709 from 720 lines on, as players have it."""
     return Colorspace.ITU709 if raw.colorspace == UNSPECIFIED and raw.height >= HD_LINES else None
 
 
-def turn(image: np.ndarray, rotation: int, mirrored: bool) -> np.ndarray:
+def _turn(image: np.ndarray, rotation: int, mirrored: bool) -> np.ndarray:
     """An image mirrored left to right, then turned clockwise."""
     if mirrored:
         image = image[:, ::-1]
-    return np.rot90(image, -rotation // 90) if rotation else image
+    return np.rot90(image, -rotation // 90)
 
 
 def frame_of(

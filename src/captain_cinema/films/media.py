@@ -1,23 +1,13 @@
-"""A film file from outside: what it is, whether it can be read at all, its digest (section 3.1).
-
-Nothing of a file's name or content is ever interpreted: a film is opened by its descriptor, FFmpeg sees bytes
-without a name, and playlists that would make it open something else are refused.
-"""
+"""A film file from outside: what it is, by its header and its first frame (section 3.1)."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import math
-import os
-import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import av
 import av.error
@@ -27,29 +17,16 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from captain_cinema.errors import CinemaError
 from captain_cinema.films.finding import find_films
+from captain_cinema.films.opening import MAX_PIXELS, MediaError, digest, open_film, refuse
 
 __all__ = ["MAX_PIXELS", "MediaError", "Probe", "digest", "find_films", "open_film", "probe"]
-
-MAX_PIXELS = 2 * 7680 * 4320
-"""A coded frame past this (twice 8K) is refused before anything of it is decoded."""
 
 NEARLY_SQUARE = Fraction(1, 100)
 """Pixels this near to square are square: containers round the display size to whole pixels."""
 
-PROBE_PACKETS = 64
-READ_BYTES = 1 << 18
+PROBE_PACKETS = 1000
 NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-
-
-class MediaError(CinemaError):
-    """A file that gives no film; the message is the reason, one line."""
-
-    def __init__(self, reason: str, verdict: Literal["rejected", "error"] = "rejected"):
-        super().__init__(reason)
-        self.verdict: Literal["rejected", "error"] = verdict
-        """`rejected`: what it holds is no film; `error`: it could not be read this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,162 +58,8 @@ class Probe:
     hdr: Literal["", "pq", "hlg"]
     stream: int
     """Index of the picture's stream in the container."""
-
-
-class _Descriptor:
-    """A file for FFmpeg without a name, so that no name is ever interpreted."""
-
-    def __init__(self, descriptor: int):
-        self._descriptor = descriptor
-
-    def read(self, size: int) -> bytes:
-        return os.read(self._descriptor, size)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._descriptor, offset, whence)
-
-    def tell(self) -> int:
-        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
-
-
-def _refuse(reason: str, verdict: Literal["rejected", "error"] = "rejected") -> NoReturn:
-    raise MediaError(reason, verdict) from None
-
-
-@contextmanager
-def _descriptor(path: Path) -> Iterator[int]:
-    """The descriptor of a regular file that can be read; never blocks on a FIFO or a device."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        _refuse("the link leads nowhere" if os.path.islink(path) else "there is no such file")
-    except PermissionError:
-        _refuse("it may not be read: permission denied", "error")
-    except OSError as error:
-        kind = _special(path)
-        if error.errno == errno.ELOOP:
-            _refuse("the link leads round in a loop")
-        if kind:
-            _refuse(kind)
-        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR):
-            _refuse(f"there is no such file: {error.strerror}")
-        _refuse(f"it cannot be opened: {error.strerror}", "error")
-    except ValueError:
-        _refuse("there is no such file: its name holds a null character")
-    try:
-        if kind := _kind(os.fstat(handle).st_mode):
-            _refuse(kind)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _kind(mode: int) -> str:
-    """Why a file of this mode cannot be a film; empty for a regular file."""
-    if stat.S_ISREG(mode):
-        return ""
-    names = {
-        stat.S_IFDIR: "a folder",
-        stat.S_IFIFO: "a FIFO",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-        stat.S_IFSOCK: "a socket",
-    }
-    return f"it is {names.get(stat.S_IFMT(mode), 'something')}, not a regular file"
-
-
-def _special(path: Path) -> str:
-    try:
-        return _kind(os.stat(path).st_mode)
-    except OSError:
-        return ""
-
-
-def digest(path: Path) -> str:
-    """Sha256 of the content, in hexadecimal digits.
-
-    Raises:
-        MediaError: the file cannot be read or is no regular file.
-    """
-    with _descriptor(path) as handle:
-        state = hashlib.sha256()
-        try:
-            while block := os.read(handle, 1 << 20):
-                state.update(block)
-        except OSError as error:
-            _refuse(f"reading failed: {error.strerror}", "error")
-        return state.hexdigest()
-
-
-def _open_nothing_else(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    raise PermissionError("a film may not open other files")
-
-
-@contextmanager
-def open_film(path: Path) -> Iterator[InputContainer]:
-    """A film's container, read through its descriptor.
-
-    Raises:
-        MediaError: the file is no regular file, cannot be read, or is nothing FFmpeg knows.
-    """
-    with _descriptor(path) as handle:
-        size = os.fstat(handle).st_size
-        if not size:
-            _refuse("it is empty")
-        try:
-            container = av.open(
-                _Descriptor(handle),
-                # Held by the probing decoders too: a huge frame must not be decoded to learn of its size.
-                options={"max_pixels": str(MAX_PIXELS)},
-                metadata_errors="replace",
-                buffer_size=READ_BYTES,
-                io_open=_open_nothing_else,
-            )
-            assert isinstance(container, InputContainer)
-        except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
-            _refuse(*_why_not(handle, error))
-        with container:
-            yield container
-
-
-def _why_not(handle: int, error: Exception) -> tuple[str, Literal["rejected", "error"]]:
-    """Why a file that FFmpeg does not open is no film, as far as its first bytes tell."""
-    if isinstance(error, MemoryError):
-        return "there is not enough memory to open it", "error"
-    if isinstance(error, OSError) and error.errno == errno.EIO:
-        return f"reading failed: {error.strerror}", "error"
-    try:
-        head = os.pread(handle, 4096, 0)
-        boxes = _boxes(handle)
-    except OSError as problem:
-        return f"reading failed: {problem.strerror}", "error"
-    if "ftyp" in boxes and "moov" not in boxes:
-        return "its index (the moov atom) is missing: the recording or download was not finished", "rejected"
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
-        return "it is a web page, not a film", "rejected"
-    if text.startswith((b"#extm3u", b"ffconcat")):
-        return "it is a playlist, not a film", "rejected"
-    return "it is no film that FFmpeg knows", "rejected"
-
-
-def _boxes(handle: int) -> list[str]:
-    """Names of the outermost boxes of an MP4 file, none for anything else."""
-    names: list[str] = []
-    end, place = os.fstat(handle).st_size, 0
-    while place + 8 <= end and len(names) < 1000:
-        head = os.pread(handle, 16, place)
-        length = int.from_bytes(head[:4], "big")
-        name = head[4:8]
-        if not name.isalnum():
-            break
-        names.append(name.decode("ascii"))
-        if length == 1:
-            length = int.from_bytes(head[8:16], "big")
-        if length < 8:
-            break
-        place += length
-    return names
+    first_stamp: int | None = None
+    """Presentation stamp of the first frame, in the stream's own unit."""
 
 
 def probe(path: Path) -> Probe:
@@ -254,7 +77,9 @@ def probe(path: Path) -> Probe:
         if frame is not None:
             width, height = frame.width, frame.height
             _check_size(width, height)
-        aspect = sample_aspect(stream)
+        elif not width or not height:
+            refuse("it gives no frame: their size is unknown or too large")
+        aspect = sample_aspect(stream.sample_aspect_ratio)
         rotation, mirrored = turn_of(frame) if frame is not None else (0, False)
         upright = upright_size(width, height, aspect, rotation)
         depth = max((part.bits for part in frame.format.components), default=8) if frame is not None else 8
@@ -276,12 +101,13 @@ def probe(path: Path) -> Probe:
             interlaced=frame is not None and frame.interlaced_frame,
             hdr=hdr_kind(frame.color_trc if frame is not None else context.color_trc),
             stream=stream.index,
+            first_stamp=frame.pts if frame is not None else None,
         )
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        _refuse(
+        refuse(
             f"its frames of {width} x {height} are too large: at most {MAX_PIXELS // 10**6} million pixels"
         )
 
@@ -293,16 +119,16 @@ def picture_stream(container: InputContainer) -> VideoStream:
         MediaError: there is none, or none that can be decoded.
     """
     if container.format.name.endswith("_pipe"):
-        _refuse("it is a still picture, not a film")
+        refuse("it is a still picture, not a film")
     videos = list(container.streams.video)
     films = [stream for stream in videos if not stream.disposition & NOT_FILM]
     if not films:
         if videos:
-            _refuse("it has a cover picture but no film")
-        _refuse("it has sound but no picture" if container.streams.audio else "it has no picture")
+            refuse("it has a cover picture but no film")
+        refuse("it has sound but no picture" if container.streams.audio else "it has no picture")
     known = [stream for stream in films if stream.codec_context is not None]
     if not known:
-        _refuse("its picture is in a format that cannot be decoded here")
+        refuse("its picture is in a format that cannot be decoded here")
     lengths = [header_seconds(container, stream)[0] or 0.0 for stream in known]
     longest = max(lengths)
     return next(stream for stream, length in zip(known, lengths, strict=True) if length >= 0.9 * longest)
@@ -315,13 +141,15 @@ def header_seconds(container: InputContainer, stream: VideoStream) -> tuple[floa
     """
     if container.format.name in RAW_FORMATS:
         return None, False
-    if stream.duration and stream.time_base:
+    if tag := stream.metadata.get("DURATION"):
+        seconds, of_picture = _clock_seconds(tag), True
+    elif stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base), True
-    if (tag := stream.metadata.get("DURATION")) and (seconds := _clock_seconds(tag)):
-        return seconds, True
-    if container.duration and container.duration > 0:
-        return container.duration / av.time_base, False
-    return None, False
+    else:
+        seconds, of_picture = (container.duration or 0) / av.time_base, False
+    if "matroska" in container.format.name and stream.start_time and stream.time_base:
+        seconds -= float(stream.start_time * stream.time_base)  # it counts from stamp 0
+    return (seconds, of_picture) if seconds > 0 else (None, False)
 
 
 RAW_FORMATS = frozenset(
@@ -330,14 +158,14 @@ RAW_FORMATS = frozenset(
 """Bare streams: FFmpeg guesses their length from the bit rate."""
 
 
-def _clock_seconds(text: str) -> float | None:
-    """Seconds of Matroska's "hh:mm:ss.fraction"."""
+def _clock_seconds(text: str) -> float:
+    """Seconds of Matroska's "hh:mm:ss.fraction"; 0 if it is something else."""
     try:
         hours, minutes, seconds = text.strip().split(":")
         value = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
+        return 0.0
+    return value if math.isfinite(value) else 0.0
 
 
 def mean_rate(stream: VideoStream) -> float:
@@ -348,9 +176,8 @@ def mean_rate(stream: VideoStream) -> float:
     return 0.0
 
 
-def sample_aspect(stream: VideoStream) -> Fraction:
+def sample_aspect(aspect: Fraction | None) -> Fraction:
     """Width of a coded pixel over its height; nearly square is square, nonsense is square."""
-    aspect = stream.sample_aspect_ratio
     if not aspect or not Fraction(1, 8) <= aspect <= 8:
         return Fraction(1)
     aspect = Fraction(aspect.numerator, aspect.denominator)
@@ -387,7 +214,7 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     try:
         for count, packet in enumerate(container.demux(stream)):
             if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
-                _refuse("it is encrypted")
+                refuse("it is encrypted")
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:

@@ -1,0 +1,47 @@
+"""Which frames lean on a packet that was damaged."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+
+
+@dataclass(eq=False, slots=True)
+class Sent:
+    """A packet given to the decoder; the frame that comes of it carries it along."""
+
+    index: int
+    """In decoding order."""
+
+
+class Damage:
+    """Follows damage from a packet to all that is decoded after it, up to the next frame coded on its own."""
+
+    def __init__(self) -> None:
+        self._keys: list[int] = []
+        self._key_stamps: list[int] = []
+        self._damaged: list[int] = []
+
+    def key(self, index: int, stamp: int | None) -> None:
+        """A packet that is coded on its own was sent, shown at `stamp`."""
+        self._keys.append(index)
+        self._key_stamps.append(-(2**63) if stamp is None else stamp)
+
+    def mark(self, index: int) -> bool:
+        """A packet did not decode, or decoded with errors; whether that is new."""
+        place = bisect_left(self._damaged, index)
+        if self._damaged[place : place + 1] == [index]:
+            return False
+        self._damaged.insert(place, index)
+        return True
+
+    def reaches(self, index: int, stamp: int | None) -> bool:
+        """Whether the frame of this packet, shown at `stamp`, is damaged or leans on one that is."""
+        if not self._damaged:
+            return False
+        place = bisect_right(self._keys, index) - 1
+        if place > 0 and stamp is not None and stamp < self._key_stamps[place]:
+            place -= 1  # shown before its key frame: it leans on the one before, too
+        start = self._keys[place] if place >= 0 else 0
+        first = bisect_left(self._damaged, start)
+        return first < len(self._damaged) and self._damaged[first] <= index
