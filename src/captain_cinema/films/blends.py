@@ -1,0 +1,351 @@
+"""Fades and dissolves: stretches in which every frame is a mix of the frame before them and the one after.
+
+If A is the last clean frame and B the first clean one again, a frame of a dissolve is (1 - a) A + a B with `a`
+going from 0 to 1, and a fade is a dissolve from or to a picture of one colour. Camera moves, wipes and flashes
+are no such mix. So windows of several lengths that end at the newest frame are projected onto the line from
+their first to their last frame, on pictures of a few hundred pixels, where most motion is too small to see.
+What remains off the line tells whether it is a mix, the place along it how far the mix has gone.
+
+Two pictures of one shot are alike; those at the ends of a dissolve are not, and differ all over the picture,
+which a title that fades in over a shot does not. Where the shots move much, nothing lies on the line; but then
+the contrast of a mix of two pictures that have nothing to do with each other still dips by a known amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+THUMB = (24, 14)
+RATE = 25.0
+"""Samples a second, about: of films with more frames, every second or third is looked at."""
+LENGTHS = (5, 7, 10, 14, 19, 26, 36, 48, 60)
+"""Of the windows, in samples."""
+HISTORY = 128
+SETTLE = 10
+FLASH = 14
+"""Samples before a blend that are looked at for the picture that follows it."""
+"""Samples after which a blend does not grow any more."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend:
+    """A fade or dissolve."""
+
+    start: int
+    """The first frame that is not clean."""
+    end: int
+    """The first frame that is clean again."""
+    seconds: float
+    """Of that frame."""
+    from_plain: bool
+    """A fade in, from a picture of one colour."""
+    to_plain: bool
+    """A fade out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    number: int
+    seconds: float
+    thumb: Float32[np.ndarray, " values"]
+    luma: Float32[np.ndarray, " pixels"]
+    """Without its mean."""
+    mean: float
+    deviation: float
+
+    @property
+    def plain(self) -> bool:
+        return self.deviation < PLAIN_DEVIATION
+
+
+PLAIN_DEVIATION = 5.0
+"""Standard deviation of brightness below which a picture is of one colour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Window:
+    """A window whose frames may be mixes of its first and its last; numbers count samples."""
+
+    first: int
+    last: int
+    start: int
+    """The first sample that is neither."""
+    end: int
+    """The first that is the last one's picture."""
+    mix: Float32[np.ndarray, " samples"]
+    """How far it has gone, 0 to 1."""
+    rest: float
+    """Share of the way that lies off the line, the most of any sample."""
+    mean_rest: float
+    reach: float
+    """Root mean square difference of the ends, in grey levels."""
+    sure: bool
+
+    @property
+    def worth(self) -> float:
+        return self.reach * max(0.0, 1 - 2 * self.mean_rest)
+
+    @property
+    def full(self) -> bool:
+        """Whether there may be more of it than the longest window holds."""
+        return self.last - self.first == LENGTHS[-1] and self.end - self.start > 0.85 * LENGTHS[-1]
+
+
+class BlendFinder:
+    """Finds fades and dissolves in frames that come in order.
+
+    Args:
+        fps: frames a second, 0 if unknown.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self.stride = max(1, round(fps / RATE))
+        self._samples: dict[int, _Sample] = {}
+        self._thumbs = np.zeros((HISTORY, THUMB[0] * THUMB[1] * 3), np.float32)
+        self._products = np.zeros((HISTORY, HISTORY))
+        self.first_picture = -1
+        """The first frame that was not of one colour, among those looked at; -1 before."""
+        self._newest = -1
+        self._oldest = 0
+        self._group: list[_Window] = []
+        self._over = -1
+        """Samples before this one belong to blends that were told."""
+        self._open: list[_Window] = []
+        """Windows seen lately that may become blends."""
+
+    @property
+    def lag(self) -> int:
+        """Frames after the end of a blend by which it is known."""
+        return 28 * self.stride
+
+    def feed(self, number: int, seconds: float, image: UInt8[np.ndarray, "h w 3"]) -> list[Blend]:
+        """The next frame, RGB and reduced; returns the blends that are now known."""
+        if number % self.stride:
+            return []
+        index = number // self.stride
+        if index != self._newest + 1:
+            self._samples.clear()
+            self._oldest = index
+        self._add(index, number, seconds, image)
+        if index % 2:
+            return []
+        for window in self._windows(index):
+            self._open.append(window)
+            if window.sure and window.start > self._over:
+                self._group.append(window)
+        self._open = [window for window in self._open if index - window.last <= SETTLE]
+        return self._settle(index)
+
+    def finish(self) -> list[Blend]:
+        """There are no more frames."""
+        return self._settle(self._newest + SETTLE + 1)
+
+    def may_blend(self, number: int) -> bool:
+        """Whether a frame may turn out to lie in a blend that is still going on."""
+        index = number // self.stride
+        return any(window.start - 1 <= index <= window.end + 1 for window in (*self._open, *self._group))
+
+    def plain_between(self, start: int, end: int) -> bool:
+        """Whether all frames looked at from one number up to another are of one colour."""
+        numbers = range(-(-start // self.stride), -(-end // self.stride))
+        return all(index not in self._samples or self._samples[index].plain for index in numbers)
+
+    def same_plain(self, number: int) -> bool:
+        """Whether a frame and the one before it are of one and the same colour: nothing to be cut there."""
+        index = number // self.stride
+        last, here = self._samples.get(index - 1), self._samples.get(index)
+        if last is None or here is None:
+            return False
+        return last.plain and here.plain and abs(here.mean - last.mean) < 2 * PLAIN_DEVIATION
+
+    def jumps(self, number: int) -> bool:
+        """Whether the picture changes at this frame at one blow, which no blend does."""
+        index = -(-number // self.stride)
+        around = [self._samples.get(index + offset) for offset in (-3, -1, 0, 2)]
+        if any(sample is None for sample in around):
+            return False
+        before, last, first, after = (sample.thumb for sample in around if sample is not None)
+        step, way = float(np.linalg.norm(first - last)), float(np.linalg.norm(after - before))
+        return step > 0.6 * way and step > 9.0 * len(first) ** 0.5
+
+    def _add(self, index: int, number: int, seconds: float, image: np.ndarray) -> None:
+        small = np.asarray(cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA), np.float32) - 128
+        luma = (small @ LUMA).ravel()
+        mean = float(luma.mean())
+        luma -= mean
+        thumb = small.ravel()
+        self._samples[index] = _Sample(
+            number=number, seconds=seconds, thumb=thumb, luma=luma, mean=mean, deviation=float(luma.std())
+        )
+        self._samples.pop(index - HISTORY, None)
+        if self.first_picture < 0 and not self._samples[index].plain:
+            self.first_picture = number
+        self._newest = index
+        self._oldest = max(self._oldest, index - HISTORY + 1)
+        row = index % HISTORY
+        self._thumbs[row] = thumb
+        self._products[row] = self._products[:, row] = self._thumbs @ thumb
+
+    def _windows(self, last: int) -> Iterator[_Window]:
+        """Windows ending at the newest sample in which the way from first to last is gone step by step."""
+        values = THUMB[0] * THUMB[1] * 3
+        for length in LENGTHS:
+            first = last - length
+            if first < self._oldest:
+                return
+            places = np.arange(first, last + 1) % HISTORY
+            start, end = self._products[places, places[0]], self._products[places, places[-1]]
+            way = start[0] + end[-1] - 2 * start[-1]
+            if way < 25.0 * values:
+                continue
+            mix = (end - start - start[-1] + start[0]) / way
+            steps = np.diff(mix)
+            if mix[1] > 0.14 or mix[-2] < 0.86 or steps.max() > 0.45 or steps.min() < -0.12:
+                continue
+            own = self._products[places, places]
+            rest = np.sqrt(np.maximum(own + start[0] - 2 * start - mix**2 * way, 0) / way)
+            mixed = np.flatnonzero((mix > 0.05) & (mix < 0.95))
+            if len(mixed) < 3 or rest.max() > 0.55:
+                continue
+            window = _Window(
+                first=first,
+                last=last,
+                start=first + int(mixed[0]),
+                end=first + int(mixed[-1]) + 1,
+                mix=mix.astype(np.float32),
+                rest=float(rest.max()),
+                mean_rest=float(rest.mean()),
+                reach=(way / values) ** 0.5,
+                sure=False,
+            )
+            sure = self._is_sure(window)
+            if sure or window.rest < 0.4:
+                yield replace_sure(window, sure)
+
+    def _is_sure(self, window: _Window) -> bool:
+        """Whether the ends of a window are pictures of two shots, and what lies between is a mix of them."""
+        one, other = self._samples[window.first], self._samples[window.last]
+        if one.plain or other.plain:
+            return not (one.plain and other.plain) and window.rest < 0.35 and window.mean_rest < 0.18
+        shared = float((one.luma * other.luma).mean())
+        alike = shared / (one.deviation * other.deviation)
+        change = np.abs(other.thumb - one.thumb).reshape(-1, 3).mean(1)
+        spread = float(change.mean() ** 2 / (change**2).mean())
+        if window.reach < 9.0 or alike > 0.6 or spread < 0.3:
+            return False
+        if window.rest < 0.25 and window.mean_rest < 0.14 and alike < 0.5:
+            return True
+        return alike < 0.4 and window.mean_rest < 0.3 and self._contrast_dips(window, shared)
+
+    def _contrast_dips(self, window: _Window, shared: float) -> bool:
+        """Whether contrast goes as in a mix of two pictures with so much in common, whatever moves in them."""
+        seen = (
+            np.array([self._samples[index].deviation for index in range(window.first, window.last + 1)]) ** 2
+        )
+        mix = window.mix.clip(0, 1)
+        told = (1 - mix) ** 2 * seen[0] + mix**2 * seen[-1] + 2 * mix * (1 - mix) * shared
+        off = float(np.abs(seen - told).max() / max(seen[0], seen[-1]))
+        straight = np.interp(
+            np.arange(len(mix)), [window.start - 1 - window.first, window.end - window.first], [0.0, 1.0]
+        )
+        dip = float(seen.min() / min(seen[0], seen[-1]))
+        return dip < 0.9 and off < 0.25 and float(np.abs(straight - window.mix).max()) < 0.25
+
+    def _settle(self, index: int) -> list[Blend]:
+        """The group of windows that show one blend is over when no new one has joined it for a while."""
+        blends = []
+        while self._group:
+            group = [self._group[0]]
+            for window in self._group[1:]:
+                if window.start <= max(one.end for one in group) + 1:
+                    group.append(window)
+            if index - max(window.end for window in group) < SETTLE:
+                break
+            best = max(group, key=lambda window: window.worth)
+            start, end = self._ends(best, group)
+            if index - end < SETTLE and index - best.end < HISTORY // 2:
+                break
+            if not self._comes_back(start, end):
+                blends.append(self._blend(best, start, end))
+            self._over = max(end, *(window.end for window in group))
+            self._group = [window for window in self._group if window.start > self._over]
+            self._open = [window for window in self._open if window.start > self._over]
+        return blends
+
+    def _ends(self, best: _Window, group: list[_Window]) -> tuple[int, int]:
+        """The first sample that is not clean and the first that is again."""
+        rise, top = fit_ramp(best.mix)
+        start, end = best.first + rise + 1, best.first + top
+        slack = max(2, round(0.15 * (end - start)))
+        while end < best.first + top + slack and best.mix[end - best.first] < 0.96 and end < best.last:
+            end += 1
+        if best.mix[max(0, start - 1 - best.first)] > 0.05:
+            start = min(start, best.start)
+        if best.full:
+            start, end = min(one.start for one in group), max(one.end for one in group)
+        if self._samples[best.first].plain:
+            end = self._strongest(end, 1, best.first)
+        elif self._samples[best.last].plain:
+            start = self._strongest(start, -1, best.last)
+        return start, end
+
+    def _strongest(self, index: int, step: int, plain: int) -> int:
+        """From a sample of a fade on to where contrast and brightness no longer move away from the plain picture.
+
+        Motion that hides where a fade ends does not change how strong the picture is.
+        """
+        level = self._samples[plain].mean
+        while True:
+            here, there = self._samples.get(index), self._samples.get(index + 4 * step)
+            if here is None or there is None or there.deviation < 1.03 * here.deviation:
+                return index
+            if abs(there.mean - level) < 1.02 * abs(here.mean - level):
+                return index
+            index += step
+
+    def _comes_back(self, start: int, end: int) -> bool:
+        """Whether the picture after it is that of just before: a flash, an explosion, a light going on and off."""
+        after = self._samples.get(end)
+        if after is None or after.plain:
+            return False
+        earlier = [self._samples.get(index) for index in range(start - FLASH, start)]
+        return any(
+            float((one.luma * after.luma).mean()) > 0.8 * one.deviation * after.deviation
+            for one in earlier
+            if one is not None and not one.plain
+        )
+
+    def _blend(self, best: _Window, start: int, end: int) -> Blend:
+        final = self._samples.get(end)
+        return Blend(
+            start=max(0, start * self.stride - self.stride + 1),
+            end=end * self.stride,
+            seconds=final.seconds if final is not None else float("nan"),
+            from_plain=self._samples[best.first].plain,
+            to_plain=self._samples[best.last].plain,
+        )
+
+
+def replace_sure(window: _Window, sure: bool) -> _Window:
+    """The window with its verdict."""
+    return _Window(**{**window.__dict__, "sure": sure})
+
+
+def fit_ramp(mix: Float32[np.ndarray, " samples"]) -> tuple[int, int]:
+    """The last sample of 0 and the first of 1 of the straight ramp that is nearest to a course of mixes."""
+    places = np.arange(len(mix), dtype=np.float32)
+    best, found = np.inf, (0, len(mix) - 1)
+    for start in range(len(mix) - 2):
+        ends = np.arange(start + 2, len(mix), dtype=np.float32)
+        ramps = ((places - start) / (ends[:, None] - start)).clip(0, 1)
+        off = ((ramps - mix) ** 2).sum(1)
+        place = int(off.argmin())
+        if off[place] < best:
+            best, found = float(off[place]), (start, start + 2 + place)
+    return found
