@@ -1,13 +1,13 @@
 """Fades and dissolves: stretches in which every frame is a mix of the frame before them and the one after.
 
-If A is the last clean frame and B the first clean one again, a frame of a dissolve is (1 - a) A + a B with `a`
-going from 0 to 1, and a fade is a dissolve from or to a picture of one colour. Camera moves, wipes and flashes
-are no such mix. So windows of several lengths that end at the newest frame are projected onto the line from
-their first to their last frame, on pictures of a few hundred pixels, where most motion is too small to see.
-What remains off the line tells whether it is a mix, the place along it how far the mix has gone.
+If A is the last clean frame and B the first clean one again, a frame of a dissolve is (1 - a) A + a B with
+`a` going from 0 to 1, and a fade is a dissolve from or to a picture of one colour. Camera moves, wipes and
+flashes are no such mix. So windows of several lengths that end at the newest frame are projected onto the line
+from their first to their last frame, on pictures of a few hundred pixels, where most motion is too small to
+see. What remains off the line tells whether it is a mix, the place along it how far the mix has gone.
 
 Two pictures of one shot are alike; those at the ends of a dissolve are not, and differ all over the picture,
-which a title that fades in over a shot does not. Where the shots move much, nothing lies on the line; but then
+which a title that fades in over a shot does not. Where the shots move much, nothing lies on the line; but
 the contrast of a mix of two pictures that have nothing to do with each other still dips by a known amount.
 """
 
@@ -244,10 +244,9 @@ class BlendFinder:
         return alike < 0.4 and window.mean_rest < 0.3 and self._contrast_dips(window, shared)
 
     def _contrast_dips(self, window: _Window, shared: float) -> bool:
-        """Whether contrast goes as in a mix of two pictures with so much in common, whatever moves in them."""
-        seen = (
-            np.array([self._samples[index].deviation for index in range(window.first, window.last + 1)]) ** 2
-        )
+        """Whether contrast goes as in a mix of two pictures with so much in common, whatever moves."""
+        indices = range(window.first, window.last + 1)
+        seen = np.array([self._samples[index].deviation for index in indices]) ** 2
         mix = window.mix.clip(0, 1)
         told = (1 - mix) ** 2 * seen[0] + mix**2 * seen[-1] + 2 * mix * (1 - mix) * shared
         off = float(np.abs(seen - told).max() / max(seen[0], seen[-1]))
@@ -261,9 +260,9 @@ class BlendFinder:
         """The group of windows that show one blend is over when no new one has joined it for a while."""
         blends = []
         while self._group:
-            group = [self._group[0]]
-            for window in self._group[1:]:
-                if window.start <= max(one.end for one in group) + 1:
+            group: list[_Window] = []
+            for window in self._group:
+                if not group or window.start <= max(one.end for one in group) + 1:
                     group.append(window)
             if index - max(window.end for window in group) < SETTLE:
                 break
@@ -296,7 +295,7 @@ class BlendFinder:
         return start, end
 
     def _strongest(self, index: int, step: int, plain: int) -> int:
-        """From a sample of a fade on to where contrast and brightness no longer move away from the plain picture.
+        """From a sample of a fade on to where contrast and brightness stop moving away from the plain picture.
 
         Motion that hides where a fade ends does not change how strong the picture is.
         """
@@ -310,7 +309,7 @@ class BlendFinder:
             index += step
 
     def _comes_back(self, start: int, end: int) -> bool:
-        """Whether the picture after it is that of just before: a flash, an explosion, a light going on and off."""
+        """Whether the picture after it is that of just before: a flash, a light going on and off."""
         after = self._samples.get(end)
         if after is None or after.plain:
             return False

