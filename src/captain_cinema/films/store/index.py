@@ -108,24 +108,26 @@ def _mapped(folder: Path, state: str) -> Joined | None:
 
 
 def _write(dataset: Path, folder: Path, state: str) -> None:
-    stored = [stored_film(path) for path in (dataset / "films").glob("*.json")]
-    # The cuts, which most of a record is made of, are not held for all films at once.
-    order = sorted((film.record.name, film.record.id, film.index) for film in stored)
-    del stored
+    order: list[tuple[str, str, str, str]] = []
+    for path in (dataset / "films").glob("*.json"):
+        stored = stored_film(path)
+        record = json.dumps(film_dict(stored.record))
+        order.append((stored.record.name, stored.record.id, stored.index, record))
+    order.sort()
     with _stream(folder / FILMS, FILM_SCHEMA, state) as films, _stream(folder / ROWS, SCHEMA, state) as rows:
         waiting: list[pa.Table] = []
-        for _, film, index in order:
+        counts: list[int] = []
+        for _, _, index, _ in order:
             table = read_index(dataset / index)
-            record = json.dumps(film_dict(stored_film(dataset / "films" / f"{film}.json").record))
-            films.write_table(
-                pa.table({"id": [film], "record": [record], "rows": [len(table)]}, schema=FILM_SCHEMA)
-            )
+            counts.append(len(table))
             waiting.append(table)
             if sum(map(len, waiting)) >= BATCH_ROWS:
                 rows.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting = []
         if waiting:
             rows.write_table(pa.concat_tables(waiting).combine_chunks())
+        columns = {"id": [film for _, film, _, _ in order], "record": [record for *_, record in order]}
+        films.write_table(pa.table(columns | {"rows": counts}, schema=FILM_SCHEMA))
 
 
 @contextmanager
@@ -147,7 +149,7 @@ def read_index(path: Path) -> pa.Table:
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
+            table = file.read(use_threads=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(
             f"the index {path} is missing or damaged; delete films/{path.name.partition('-')[0]}.json"

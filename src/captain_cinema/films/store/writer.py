@@ -235,7 +235,7 @@ class FilmWriter:
             keyframe_row(record, replace(place, file=shards.get(place.file, ""))) for record, place in entries
         ]
         index = self.folder / "index.parquet"
-        pq.write_table(rows_table(rows), index, compression="zstd")
+        pq.write_table(rows_table(rows), index, compression="zstd", write_statistics=False)
         named = {f"index/{stem}.parquet": index}
         named |= {shards[path.name]: path for path in self.shards.paths}
         if self.previews is not None:
