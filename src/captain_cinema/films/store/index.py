@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from captain_cinema.films.store.paths import CACHE, DatasetError, check_dataset, written_aside
-from captain_cinema.films.store.records import SCHEMA, film_dict
-from captain_cinema.films.store.writer import stored_film
+from captain_cinema.films.store.records import SCHEMA
+from captain_cinema.films.store.writer import index_of, raw_film
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +110,8 @@ def _mapped(folder: Path, state: str) -> Joined | None:
 def _write(dataset: Path, folder: Path, state: str) -> None:
     order: list[tuple[str, str, str, str]] = []
     for path in (dataset / "films").glob("*.json"):
-        stored = stored_film(path)
-        record = json.dumps(film_dict(stored.record))
-        order.append((stored.record.name, stored.record.id, stored.index, record))
+        record, files = raw_film(path)
+        order.append((record["name"], record["id"], index_of(files), json.dumps(record)))
     order.sort()
     with _stream(folder / FILMS, FILM_SCHEMA, state) as films, _stream(folder / ROWS, SCHEMA, state) as rows:
         waiting: list[pa.Table] = []

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,7 +82,7 @@ class StoredFilm:
     @property
     def index(self) -> str:
         """The film's index."""
-        return next(name for name in self.files if name.startswith("index/"))
+        return index_of(self.files)
 
 
 def film_path(dataset: Path, film: str) -> Path:
@@ -90,8 +90,8 @@ def film_path(dataset: Path, film: str) -> Path:
     return dataset / "films" / f"{film}.json"
 
 
-def stored_film(path: Path) -> StoredFilm:
-    """Read a film's record.
+def raw_film(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]]:
+    """A film's record as JSON holds it, and its files; quick, since most of a record is its cuts.
 
     Raises:
         DatasetError: it is missing or damaged.
@@ -100,15 +100,38 @@ def stored_film(path: Path) -> StoredFilm:
     try:
         if value is None:
             raise ValueError("no JSON object")
+        record = dict(value["record"])
         files = {str(f["path"]): (int(f["bytes"]), str(f["sha256"])) for f in value["files"]}
-        stored = StoredFilm(record=film_of(value["record"]), files=files)
-        if not stored.index or stored.record.id != path.stem:
+        if record["id"] != path.stem or not isinstance(record["name"], str) or not index_of(files):
             raise ValueError("another film's")
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise DatasetError(
-            f"the record {path} is missing or damaged; delete it and build again: that film alone is redone"
-        ) from error
-    return stored
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged_record(path) from error
+    return record, files
+
+
+def stored_film(path: Path) -> StoredFilm:
+    """Read a film's record.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    record, files = raw_film(path)
+    try:
+        return StoredFilm(record=film_of(record), files=files)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged_record(path) from error
+
+
+def index_of(files: Iterable[str]) -> str:
+    """The index among a film's files; empty if there is none."""
+    return next((name for name in files if name.startswith("index/")), "")
+
+
+def damaged_record(path: Path) -> DatasetError:
+    """What to say of a record that cannot be read."""
+    return DatasetError(
+        f"the record {path} is missing or damaged; delete it and build again: that film alone is redone"
+    )
 
 
 def finished_film(dataset: Path, film: str) -> FilmRecord | None:
@@ -316,7 +339,7 @@ def unnamed_files(dataset: Path) -> list[str]:
     damaged: set[str] = set()
     for path in (dataset / "films").glob("*.json"):
         try:
-            named.update(stored_film(path).files)
+            named.update(raw_film(path)[1])
         except DatasetError:
             damaged.add(path.stem)
     unknown: list[str] = []
