@@ -141,7 +141,7 @@ def joined_forward(
     timestep: Float[Tensor, "b n"],
     txt: Float[Tensor, "b txt_len txt_dim"],
     layout: ShotLayout,
-) -> Float[Tensor, "b channels slots h w"]:
+) -> Float[Tensor, "b written slots h w"]:
     """One forward of the unmodified transformer with the shots joined as the layout says.
 
     Args:

@@ -231,7 +231,7 @@ def velocity(
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)
-    return (noisy - clean.keyframe - said) / level[:, None, None, None, None]
+    return (noisy - clean.keyframe - said.float()) / level[:, None, None, None, None]
 
 
 def training_loss(

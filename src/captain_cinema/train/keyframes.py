@@ -21,7 +21,8 @@ from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
 from captain_cinema.train.binding import UNKNOWN, LookReader, Taps
-from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, Pool, draw_film, encode_film, film_seed
+from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, draw_film, encode_film, film_seed
+from captain_cinema.train.frame_source import FilmSource, PlayhouseSource
 from captain_cinema.train.seeds import step_generator, step_rng
 from captain_cinema.train.sequences import Layout, sequence_indices
 
@@ -86,6 +87,12 @@ def _draw_numbered(
     return draw_film(film_seed(seed, number), shots=shots, cast=cast, height=height, scales=scales)
 
 
+def _draw_held_out(number: int, *, height: int, scales: tuple[int, ...]) -> DrawnFilm:
+    """Film `number` for sample sheets."""
+    cast = 1 + number % 3
+    return draw_film(number, shots=12, cast=cast, height=height, scales=scales, split="held-out")
+
+
 class KeyframeTask:
     """Draw later frames of a film from captions and earlier frames."""
 
@@ -99,6 +106,7 @@ class KeyframeTask:
         steps: int,
         seed: int = 0,
         workers: Executor | None = None,
+        source: FilmSource | None = None,
     ) -> None:
         self.mmdit, self.codec, self.text, self.training = model, codec, text, training
         torch.manual_seed(seed)
@@ -108,7 +116,7 @@ class KeyframeTask:
         self.rows = training.height // codec.token_size
         scales = {self.rows}.union(*(layout.scales for stage in training.stages for layout in stage.layouts))
         self.scales = tuple(sorted(scales, reverse=True))
-        self.pools: dict[tuple[int, ...], Pool[DrawnFilm, EncodedFilm]] = {}
+        self.source = source if source is not None else self.playhouse()
 
     def stage(self, step: int) -> Stage:
         """The stage that a step belongs to."""
@@ -121,46 +129,35 @@ class KeyframeTask:
         """A drawn film as the model reads it."""
         return encode_film(drawn, self.codec, self.text, txt_len=self.training.txt_len)
 
-    def pool(self, casts: tuple[int, ...]) -> Pool[DrawnFilm, EncodedFilm]:
-        """The pool of films with these cast sizes; only the stage's own is kept."""
-        if casts not in self.pools:
-            training = self.training
-            draw = partial(
-                _draw_numbered,
-                seed=self.seed,
-                casts=casts,
-                shots=training.shots,
-                height=training.height,
-                scales=self.scales,
-            )
-            self.pools = {
-                casts: Pool(
-                    draw, self.encode, size=training.pool, period=training.period, workers=self.workers
-                )
-            }
-        return self.pools[casts]
+    def playhouse(self) -> FilmSource:
+        """The playhouse's films, as the training wants them."""
+        training = self.training
+        size = {"height": training.height, "scales": self.scales}
+        return PlayhouseSource(
+            partial(_draw_numbered, seed=self.seed, shots=training.shots, **size),
+            partial(_draw_held_out, height=training.height, scales=(self.rows,)),
+            self.encode,
+            size=training.pool,
+            period=training.period,
+            workers=self.workers,
+        )
 
     def batch(self, step: int) -> Batch:
         """The sequences of a step."""
         stage = self.stage(step)
         layout = stage.layouts[step % len(stage.layouts)]
         rng = step_rng(self.seed, 1, step)
-        pool = self.pool(stage.casts)
-        slots = rng.choice(pool.size, size=stage.batch, replace=stage.batch > pool.size)
-        films = [pool.get(int(slot), step) for slot in slots]
+        films = self.source.films(step, stage.batch, pairs=layout.pairs, casts=stage.casts, rng=rng)
+        rows, given = (*layout.scales, *(self.rows,) * layout.targets), len(layout.scales)
         chosen = [sequence_indices(f.film, layout, rng, recall=self.training.recall) for f in films]
-        rows = (*layout.scales, *(self.rows,) * layout.targets)
-        given = len(layout.scales)
+        sequences = [film.sequence(indices, rows) for film, indices in zip(films, chosen, strict=True)]
         return Batch(
-            tokens=[
-                torch.stack([f.tokens[r][c[i]] for f, c in zip(films, chosen, strict=True)])
-                for i, r in enumerate(rows)
-            ],
-            txt=torch.stack([f.txt[list(c)] for f, c in zip(films, chosen, strict=True)]),
+            tokens=[torch.stack([s.tokens[i] for s in sequences]) for i in range(len(rows))],
+            txt=torch.stack([s.txt for s in sequences]),
             rows=rows,
             given=given,
-            figures=torch.stack([f.figures[list(c[given:])] for f, c in zip(films, chosen, strict=True)]),
-            looks=torch.stack([f.looks[list(c)] for f, c in zip(films, chosen, strict=True)]),
+            figures=torch.stack([s.figures[given:] for s in sequences]),
+            looks=torch.stack([s.looks for s in sequences]),
         )
 
     def noise_levels(self, batch: Batch, generator: torch.Generator) -> Float[Tensor, "b pairs"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -23,14 +23,20 @@ def fast_bfloat16(device: str) -> bool:
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
-class _FloatAttention(TorchFunctionMode):
+class _InFloat(TorchFunctionMode):
+    """Runs the given functions in float32, whatever autocast would have."""
+
+    def __init__(self, device: str, functions: Collection[Callable[..., Any]]) -> None:
+        super().__init__()
+        self.device, self.functions = device, functions
+
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
+        if func not in self.functions:
             return func(*args, **kwargs)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(self.device, enabled=False):
             return func(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
 
 
@@ -40,12 +46,14 @@ def _wide(value: Any) -> Any:
 
 @contextlib.contextmanager
 def mixed_precision(device: str, *, enabled: bool) -> Iterator[None]:
-    """bfloat16 where it is safe, as torch.autocast does.
+    """bfloat16 where it is safe, as torch.autocast does, and RMS norms in the precision of their weights.
 
-    On a CPU attention stays in float32: its backward pass takes three times as long in bfloat16.
+    On a CPU attention stays in float32 too: its backward pass takes three times as long in bfloat16.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.autocast(torch.device(device).type, torch.bfloat16, enabled=enabled))
-        if enabled and device.startswith("cpu"):
-            stack.enter_context(_FloatAttention())
+    kind = torch.device(device).type
+    if not enabled:
+        yield
+        return
+    wide = {F.rms_norm, F.scaled_dot_product_attention} if kind == "cpu" else {F.rms_norm}
+    with torch.autocast(kind, torch.bfloat16), _InFloat(kind, wide):
         yield

@@ -14,7 +14,6 @@ from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes.pairs import build_groups
 from captain_cinema.playhouse import story
-from captain_cinema.train.film_pool import draw_film
 from captain_cinema.train.seeds import step_generator
 from captain_cinema.train.sheets import write_sheet
 
@@ -60,18 +59,21 @@ def next_keyframes(
 
 
 def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
-    """Four held-out films: given frames and, of the next three, the true one above the drawn one."""
+    """Four films: given frames and, of later ones, the true one above the drawn one."""
     rows: list[list[np.ndarray]] = []
-    for seed in range(4):
-        height, scales = task.training.height, (task.rows,)
-        whole = draw_film(seed, shots=12, cast=1 + seed % 3, height=height, scales=scales, split="held-out")
-        encoded, true = task.encode(whole), list(whole.frames[task.rows])
-        tokens, drawn = encoded.tokens[task.rows], []
-        for index in (3, 5, 7, 9):
-            given = list(range(max(0, index - 4), index))
-            frame = next_keyframes(task, tokens[None, given], encoded.txt[None, [*given, index]])
+    for film in task.source.samples(4):
+        length = len(film.film.shots)
+        targets = [index for index in (3, 5, 7, 9) if index < length] or [length - 1]
+        targets += [targets[-1]] * (4 - len(targets))
+        drawn: list[np.ndarray] = []
+        for index in targets:
+            given = range(max(0, index - 4), index)
+            seen = film.sequence([*given, index], [task.rows] * (len(given) + 1))
+            tokens = torch.stack([*seen.tokens[:-1]] or [seen.tokens[0][:0]])
+            frame = next_keyframes(task, tokens[None], seen.txt[None])
             drawn.append(task.codec.decode(frame, rows=task.rows, cols=2 * task.rows)[0].cpu().numpy())
-        rows += [[true[i] for i in (0, 1, 2, 3, 5, 7, 9)], [*true[:3], *drawn]]
+        first = [film.frame(min(index, length - 1)) for index in range(3)]
+        rows += [[*first, *map(film.frame, targets)], [*first, *drawn]]
     write_sheet(path, rows)
 
 
