@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, answer: Answer) -> None:
         time.sleep(answer.delay)
-        headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+        headers = {"Connection": "close", "Content-Length": str(len(answer.body)), **answer.headers}
         lines = [
             f"HTTP/1.1 {answer.status} x",
             *(f"{name}: {value}" for name, value in headers.items()),
