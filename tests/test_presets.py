@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from captain_cinema import presets
 from captain_cinema.errors import CinemaError, WeightsError
@@ -58,9 +60,26 @@ def test_installing_an_export_renews_the_manifest(tmp_path: Path, monkeypatch: p
     before = presets.describe("embedded").revision
     export = tmp_path / "export" / "vae"
     export.mkdir(parents=True)
-    (export / "diffusion_pytorch_model.safetensors").write_bytes(b"other weights")
+    weights = torch.linspace(-3, 3, 7)
+    save_file({"w": weights, "n": torch.tensor([70000])}, export / "diffusion_pytorch_model.safetensors")
     assert presets.install_weights(export.parent) == ["vae/diffusion_pytorch_model.safetensors"]
     assert presets.describe("embedded").revision != before
     presets.verify_weights(tmp_path / "embedded")
+    stored = load_file(tmp_path / "embedded" / "vae" / "diffusion_pytorch_model.safetensors")
+    assert stored["w"].dtype == torch.float16
+    assert torch.equal(stored["w"].float(), weights.half().float())
+    assert stored["n"].tolist() == [70000]
     with pytest.raises(WeightsError, match="holds no safetensors"):
         presets.install_weights(tmp_path / "nothing")
+    (export / "diffusion_pytorch_model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(WeightsError, match="is not a safetensors file"):
+        presets.install_weights(export.parent)
+
+
+def test_weights_stored_in_half_are_used_in_float(tmp_path: Path) -> None:
+    shutil.copytree(EMBEDDED, tmp_path / "embedded")
+    for path in (tmp_path / "embedded").rglob("*.safetensors"):
+        save_file({k: v.half() for k, v in load_file(path).items()}, path)
+    backend = presets.load_backend("embedded", weights=tmp_path / "embedded")
+    models = (backend.planner.model, backend.planner.codec.vae, backend.shots.model)
+    assert {p.dtype for model in models for p in model.parameters()} == {torch.float32}

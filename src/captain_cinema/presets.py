@@ -104,7 +104,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def install_weights(export: Path, name: str = "embedded") -> list[str]:
-    """Put a training run's export into a preset's folder and renew its manifest.
+    """Put a training run's export into a preset's folder, as float16, and renew its manifest.
 
     Args:
         export: a folder in the layout of the weights, or a part of it.
@@ -125,9 +125,24 @@ def install_weights(export: Path, name: str = "embedded") -> list[str]:
     written = [path.relative_to(export) for path in files]
     for path, relative in zip(files, written, strict=True):
         (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / relative)
+        if path.suffix == ".safetensors":
+            _store_half(path, folder / relative)
+        else:
+            shutil.copyfile(path, folder / relative)
     write_manifest(folder)
     return [relative.as_posix() for relative in written]
+
+
+def _store_half(source: Path, target: Path) -> None:
+    """Copy weights as float16: half the size, and nothing measured differs. They are used as float32."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save_file
+
+    try:
+        state = load_file(source)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{source} is not a safetensors file; train the part to its end first") from error
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, target)
 
 
 def verify_weights(folder: Path) -> None:
@@ -176,6 +191,8 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
     folder = weights_folder(name) if weights is None else weights
     if weights is None:
         verify_weights(folder)
+    import torch
+
     from captain_cinema.backbone.latents import FrameCodec, load_vae
     from captain_cinema.backbone.mmdit import load_mmdit
     from captain_cinema.backbone.text import PhraseEncoder
@@ -189,7 +206,7 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
     return Backend(
         facts=facts,
         planner=KeyframePlanner(
-            load_mmdit(folder / "keyframes" / "transformer", device=device),
+            load_mmdit(folder / "keyframes" / "transformer", device=device, dtype=torch.float32),
             codec,
             text,
             load_retriever(folder / "retrieval", text),

@@ -121,7 +121,9 @@ def load_vae(folder: Path, *, device: str | torch.device = "cpu") -> Autoencoder
         WeightsError: the folder is missing, damaged, or not an AutoencoderDC.
     """
     try:
-        vae = AutoencoderDC.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        vae = AutoencoderDC.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
+        )
     except Exception as error:  # diffusers raises OSError, ValueError, RuntimeError, SafetensorError
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(

@@ -79,7 +79,11 @@ def load_shot_model(folder: Path, *, device: str | torch.device = "cpu") -> WanT
         raise WeightsError(f"no safetensors file in {folder}; other weight formats are refused")
     try:
         loaded = WanTransformer3DModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            torch_dtype=torch.float32,
         )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise WeightsError(f"the shot model in {folder} cannot be loaded: {_line(error)}") from None

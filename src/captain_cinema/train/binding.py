@@ -2,9 +2,9 @@
 
 Drawing a character that the caption only names takes two steps: the words about it in an earlier pair read
 its look off that pair's picture (local attention), and the words in the new pair fetch it from them by the
-name (global attention). The loss of the pixels says little about either, so in training a linear layer names the
-look from the text tokens after each step, and the playhouse knows the answer. The layers are thrown away
-afterwards.
+name (global attention). The loss of the pixels says little about either, so in training a linear layer
+names the look from the text tokens after each step, and the playhouse knows the answer. The layers are thrown
+away afterwards.
 """
 
 from __future__ import annotations

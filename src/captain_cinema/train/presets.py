@@ -1,7 +1,7 @@
 """Named training configurations of the embedded parts.
 
-`embedded` is for a CPU; `embedded-longer` goes on from trained weights (`--start`). `embedded-gpu` is sized for
-half an hour of one GPU and has not met one yet. `debug` takes seconds and is what the tests run.
+`embedded` is for a CPU; `embedded-longer` goes on from trained weights (`--start`). `embedded-gpu` is sized
+for half an hour of one GPU and has not met one yet. `debug` takes seconds and is what the tests run.
 """
 
 from __future__ import annotations

@@ -69,12 +69,12 @@ def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
         for index in targets:
             given = range(max(0, index - 4), index)
             seen = film.sequence([*given, index], [task.rows] * (len(given) + 1))
-            tokens = torch.stack([*seen.tokens[:-1]] or [seen.tokens[0][:0]])
-            frame = next_keyframes(task, tokens[None], seen.txt[None])
+            frame = next_keyframes(task, torch.stack(seen.tokens[:-1])[None], seen.txt[None])
             drawn.append(task.codec.decode(frame, rows=task.rows, cols=2 * task.rows)[0].cpu().numpy())
         first = [film.frame(min(index, length - 1)) for index in range(3)]
         rows += [[*first, *map(film.frame, targets)], [*first, *drawn]]
-    write_sheet(path, rows)
+    if rows:
+        write_sheet(path, rows)
 
 
 @torch.inference_mode()

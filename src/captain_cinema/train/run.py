@@ -70,7 +70,7 @@ def new_task(
         from captain_cinema.train.keyframes import KeyframeTask
 
         if start is not None:
-            model = load_mmdit(start / "keyframes" / "transformer").train()
+            model = load_mmdit(start / "keyframes" / "transformer", dtype=torch.float32).train()
         else:
             generator = torch.Generator().manual_seed(optimisation.seed)
             model = init_weights(MMDiT(embedded_mmdit()), generator, match_heads=True)

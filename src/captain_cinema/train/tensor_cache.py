@@ -29,7 +29,7 @@ SUFFIX = ".safetensors"
 
 
 def weights_digest(model: nn.Module, *also: object) -> str:
-    """First 16 digits of the sha256 of a model's weights, by name, and of settings that matter beside them."""
+    """First 16 digits of the sha256 of a model's weights, by name, and of settings that matter as much."""
     digest = hashlib.sha256(repr(also).encode())
     for name, value in sorted(model.state_dict().items()):
         raw = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
