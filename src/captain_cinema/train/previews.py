@@ -80,10 +80,10 @@ def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
 @torch.inference_mode()
 def shot_sheet(task: ShotTask, path: Path) -> None:
     """Held-out shots, six moments each: the true clip above the drawn one."""
-    from captain_cinema.shots.generator import ShotGenerator, ShotRequest
+    from captain_cinema.shots.generator import ShotGenerator, ShotRequest, ShotSettings
     from captain_cinema.train.shots import clip_frames
 
-    generator = ShotGenerator(task.model, task.codec, task.text)
+    generator = ShotGenerator(task.model, task.codec, task.text, ShotSettings(steps=1))
     rows: list[list[np.ndarray]] = []
     moments = np.linspace(0, 23, 6).round().astype(int)
     for seed in range(5):
