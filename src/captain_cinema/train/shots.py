@@ -46,8 +46,8 @@ class ShotTraining:
     figure_weight: float = 3.0
     """Extra weight of the loss where something moves."""
     shift: float = 20.0
-    """Nearly all noise levels close to 1: in the playhouse a shot's motion follows from its keyframe and caption,
-    and the embedded preset draws it in one step."""
+    """Nearly all noise levels close to 1: in the playhouse a shot's motion follows from its keyframe and
+    caption, and the embedded preset draws it in one step."""
     context_noise: float = 0.15
     """Noise mixed into the clean keyframes at most, so that drawn ones are as good as true ones."""
 
