@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from heapq import heappop, heappush
+
+ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "vvc"})
+"""Codecs whose packets give one frame each, unless they hold fields."""
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +25,29 @@ class Damage:
         self._keys: list[int] = []
         self._key_stamps: list[int] = []
         self._damaged: list[int] = []
+        self._due: list[tuple[int, int]] = []
+        self._came: set[int] = set()
+
+    def expect(self, index: int, stamp: int) -> None:
+        """A packet was sent that gives one frame, shown at `stamp`."""
+        heappush(self._due, (stamp, index))
+
+    def came(self, index: int, stamp: int) -> bool:
+        """A frame came; whether one that should have come before did not, and is marked as damage."""
+        self._came.add(index)
+        lost = False
+        while self._due and self._due[0][0] <= stamp:
+            due, missing = heappop(self._due)
+            if missing in self._came:
+                self._came.discard(missing)
+            elif due < stamp and not self._leads(missing, due):
+                lost |= self.mark(missing)
+        return lost
+
+    def _leads(self, index: int, stamp: int) -> bool:
+        """Whether a frame is shown before its key frame: where a film was cut, such frames are left out."""
+        place = bisect_right(self._keys, index) - 1
+        return place >= 0 and stamp < self._key_stamps[place]
 
     def key(self, index: int, stamp: int | None) -> None:
         """A packet that is coded on its own was sent, shown at `stamp`."""
@@ -40,8 +67,8 @@ class Damage:
         if not self._damaged:
             return False
         place = bisect_right(self._keys, index) - 1
-        if place > 0 and stamp is not None and stamp < self._key_stamps[place]:
-            place -= 1  # shown before its key frame: it leans on the one before, too
+        if place > 0 and stamp is not None and self._leads(index, stamp):
+            place -= 1  # it leans on the key frame before, too
         start = self._keys[place] if place >= 0 else 0
         first = bisect_left(self._damaged, start)
         return first < len(self._damaged) and self._damaged[first] <= index

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from captain_cinema.films.damage import Damage, Sent
+from captain_cinema.films.damage import ONE_FRAME_A_PACKET, Damage, Sent
 from captain_cinema.films.frame import Converters, Frame, frame_of
 from captain_cinema.films.media import (
     MAX_PIXELS,
@@ -112,6 +112,8 @@ class _Decoder:
                 if end is not None and frame.seconds >= end:
                     decoding.complete = True
                     return
+                if start > 0 and not decoding.frames:
+                    decoding.corrupt = 0  # what was dropped on the way here is no damage
                 frame.number = decoding.frames
                 decoding.frames += 1
                 raw = frame.raw
@@ -121,7 +123,7 @@ class _Decoder:
                 yield frame
             if not self.decoded:
                 raise MediaError("it opens but gives no frame")
-            self._close(promised)
+            self._close(promised, whole=start <= 0)
 
     def _prepare(self, stream: VideoStream) -> None:
         context = stream.codec_context
@@ -130,6 +132,7 @@ class _Decoder:
         context.options = {"max_pixels": str(MAX_PIXELS)}
         context.copy_opaque = True
         self.context = context
+        self.one_each = context.name in ONE_FRAME_A_PACKET and not self.probe.interlaced
         # A container's own word on the shape of pixels holds for all of the film, a codec's until it changes.
         self.codec_aspect = context.sample_aspect_ratio
 
@@ -184,10 +187,13 @@ class _Decoder:
             packet.opaque = Sent(index)
             if packet.is_keyframe:
                 self.damage.key(index, packet.pts)
-            yield from self._decode(packet, index)
+            if self.one_each and packet.pts is not None and not packet.is_discard:
+                self.damage.expect(index, packet.pts)
+            raws = self._decode(packet, index)
             if packet.is_corrupt:
                 self._mark(index)
             self._watch_aspect(index)
+            yield from raws
         yield from self._decode(None, self.sent)
 
     def _decode(self, packet: Packet | None, index: int) -> list[VideoFrame]:
@@ -215,6 +221,8 @@ class _Decoder:
             index = raw.opaque.index if isinstance(raw.opaque, Sent) else self.sent
             if raw.is_corrupt:
                 self._mark(index)
+            if self.one_each and raw.pts is not None:
+                self.decoding.corrupt += self.damage.came(index, raw.pts)
             waiting.append((raw, index))
             if len(waiting) > self.context.reorder_depth:
                 raw, index = waiting.popleft()
@@ -262,13 +270,15 @@ class _Decoder:
             converters=self.converters,
         )
 
-    def _close(self, promised: float | None) -> None:
-        """Say whether the film is complete."""
+    def _close(self, promised: float | None, whole: bool) -> None:
+        """Say whether the film is complete; how many frames were lost is known of a whole film only."""
         decoding, probe = self.decoding, self.probe
         reached = decoding.seconds
         if promised is not None and max(reached, self.heard) < COMPLETE_SHARE * promised:
             decoding.reason = f"it ends at {reached:.1f} s of {promised:.1f} s"
-        elif decoding.corrupt and not probe.interlaced and self.decoded < COMPLETE_SHARE * self.sent:
+        elif (
+            whole and decoding.corrupt and not probe.interlaced and self.decoded < COMPLETE_SHARE * self.sent
+        ):
             decoding.reason = f"{self.sent - self.decoded} of {self.sent} frames are lost to damage"
         else:
             decoding.complete = True

@@ -198,7 +198,7 @@ def turn_of(frame: VideoFrame) -> tuple[int, bool]:
         return 0, False
     a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
     mirrored = a * d - b * c < 0
-    angle = math.degrees(math.atan2(b, -a if mirrored else a))
+    angle = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
     return round(angle / 90) % 4 * 90, mirrored
 
 

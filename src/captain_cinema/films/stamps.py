@@ -8,6 +8,8 @@ JITTER_STEPS = 1.5
 """A stamp that goes back by so many frames is a slip of one frame, by more a reset of all that follow."""
 SLIPS = 2
 """So many slips one after another are no slips."""
+STRAY = 32
+"""A frame that comes too soon after damage is followed by those that it overtook within so many frames."""
 LONGEST_HOLD = 600.0
 """A frame may be shown for so many seconds if the header does not say how long the film is."""
 
@@ -33,6 +35,7 @@ class Clock:
         self._shift = 0.0
         self._last: float | None = None
         self._slips = 0
+        self._before_gap, self._since_gap = 0.0, STRAY
 
     def at(self, stamp: int | None) -> float:
         """Seconds of the next frame in the order of presentation."""
@@ -55,13 +58,18 @@ class Clock:
         jump = now - last
         if jump > self._longest(last):
             return self._reset(now, last)
+        self._since_gap += 1
         if jump > 0:
+            if jump > JITTER_STEPS * self._step:
+                self._before_gap, self._since_gap = last, 0
             self._slips = 0
             return now
+        if now > self._before_gap and self._since_gap <= STRAY:
+            return last + self._step / STRAY
         self._slips += 1
         if jump < -JITTER_STEPS * self._step or self._slips > SLIPS:
             return self._reset(now, last)
-        return last + self._step / 8
+        return last + self._step / STRAY
 
     def _longest(self, last: float) -> float:
         """How far the next stamp may lie ahead before it is one of another count."""
