@@ -1,0 +1,353 @@
+"""The one interface through which training takes films: the playhouse's and a dataset's alike.
+
+A source gives films for a step; which of a film's keyframes make a sequence is decided in `sequences`, by
+`stride`'s rule, the same for all. Playhouse films come from a pool and are drawn as they are needed. A
+dataset's films are whole, at random access: only the frames that a sequence takes are read, encoded at the
+scale it wants, and kept on disk (`tensor_cache`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.text import ENCODER_SHA256, PhraseEncoder, names_in
+from captain_cinema.errors import CinemaError
+from captain_cinema.films.records import Role
+from captain_cinema.films.store.paths import CACHE
+from captain_cinema.films.store.reader import Dataset, KeyframeFilm
+from captain_cinema.keyframes.goldenmem import shrink
+from captain_cinema.train.binding import TRAITS, UNKNOWN
+from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, Pool
+from captain_cinema.train.sequences import SeenFilm
+from captain_cinema.train.tensor_cache import TensorCache, weights_digest
+
+logger = logging.getLogger(__name__)
+
+LATENTS_LIMIT, TEXT_LIMIT = 16 << 30, 8 << 30
+"""Bytes on disk: 300,000 keyframes of the embedded preset at three scales take 3 GB."""
+FILMS_OPEN = 64
+PIXELS_VERSION = 1
+"""Counts up when frames are resized or shrunk in another way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionedShot:
+    """A shot of a dataset's film; see `sequences.SeenShot`."""
+
+    caption: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionedFilm:
+    """A dataset's film; see `sequences.SeenFilm`."""
+
+    seed: int
+    shots: tuple[CaptionedShot, ...]
+
+
+def read_film(film: KeyframeFilm) -> CaptionedFilm:
+    """What the choice of frames must know. The names are those tagged in the captions, as the model reads
+    them.
+    """
+    shots = tuple(CaptionedShot(caption=caption, names=names_in(caption)) for caption in film.captions)
+    seed = int.from_bytes(hashlib.sha256(film.id.encode()).digest()[:8], "big")
+    return CaptionedFilm(seed=seed, shots=shots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmSequence:
+    """The keyframes of one sequence as the model reads them, position by position."""
+
+    tokens: tuple[Float[Tensor, "img_len dim"], ...]
+    txt: Float[Tensor, "pairs txt_len txt_dim"]
+    figures: Float[Tensor, "pairs img_len"]
+    """Share of each full-size token that a character covers; zeros where nobody knows."""
+    looks: Int[Tensor, "pairs txt_len traits"]
+    """Whose look each text token is about (`train.binding`); UNKNOWN where nobody knows."""
+
+
+class SourceFilm(Protocol):
+    """A film out of a source."""
+
+    @property
+    def film(self) -> SeenFilm:
+        """What the choice of its frames must know."""
+        ...
+
+    def sequence(self, chosen: Sequence[int], rows: Sequence[int]) -> FilmSequence:
+        """The chosen keyframes, each at so many token rows."""
+        ...
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """A keyframe as it looks, at the training's height."""
+        ...
+
+
+class FilmSource(Protocol):
+    """Where training takes films from."""
+
+    def films(
+        self, step: int, count: int, *, pairs: int, casts: tuple[int, ...], rng: np.random.Generator
+    ) -> list[SourceFilm]:
+        """Films for one step: a function of the step and of what `rng` gives.
+
+        Args:
+            step: the optimiser's step.
+            count: how many films.
+            pairs: keyframes of the sequences that they shall give.
+            casts: cast sizes, for a source that can choose.
+            rng: the step's.
+        """
+        ...
+
+    def samples(self, count: int) -> list[SourceFilm]:
+        """Films of two shots or more for sample sheets, kept back from training where the source can."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayhouseShots:
+    """An encoded playhouse film as a `SourceFilm`."""
+
+    encoded: EncodedFilm
+    frames: UInt8[np.ndarray, "shots h w 3"] | None = None
+
+    @property
+    def film(self) -> SeenFilm:
+        """See `SourceFilm`."""
+        return self.encoded.film
+
+    def sequence(self, chosen: Sequence[int], rows: Sequence[int]) -> FilmSequence:
+        """See `SourceFilm`."""
+        encoded, indices = self.encoded, list(chosen)
+        return FilmSequence(
+            tokens=tuple(encoded.tokens[r][i] for i, r in zip(chosen, rows, strict=True)),
+            txt=encoded.txt[indices],
+            figures=encoded.figures[indices],
+            looks=encoded.looks[indices],
+        )
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """See `SourceFilm`."""
+        if self.frames is None:
+            raise ValueError("a film of the pool keeps its tokens only")
+        return self.frames[index]
+
+
+class PlayhouseSource:
+    """Films drawn on the fly; a pool of them, for the stage's cast sizes.
+
+    Args:
+        draw: (number, casts) -> a drawn film; with workers, a function that pickles.
+        held_out: number -> a drawn film that is never trained on.
+        encode: a drawn film as the model reads it.
+        size: films held.
+        period: steps between two new films.
+        workers: draw ahead.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., DrawnFilm],
+        held_out: Callable[[int], DrawnFilm],
+        encode: Callable[[DrawnFilm], EncodedFilm],
+        *,
+        size: int,
+        period: int,
+        workers: Executor | None = None,
+    ) -> None:
+        self.draw, self.held_out, self.encode = draw, held_out, encode
+        self.size, self.period, self.workers = size, period, workers
+        self.pools: dict[tuple[int, ...], Pool[DrawnFilm, EncodedFilm]] = {}
+
+    def pool(self, casts: tuple[int, ...]) -> Pool[DrawnFilm, EncodedFilm]:
+        """The pool of films with these cast sizes; only the stage's own is kept."""
+        if casts not in self.pools:
+            draw = partial(self.draw, casts=casts)
+            pool = Pool(draw, self.encode, size=self.size, period=self.period, workers=self.workers)
+            self.pools = {casts: pool}
+        return self.pools[casts]
+
+    def films(
+        self, step: int, count: int, *, pairs: int, casts: tuple[int, ...], rng: np.random.Generator
+    ) -> list[SourceFilm]:
+        """See `FilmSource`."""
+        pool = self.pool(casts)
+        slots = rng.choice(pool.size, size=count, replace=count > pool.size)
+        return [PlayhouseShots(encoded=pool.get(int(slot), step)) for slot in slots]
+
+    def samples(self, count: int) -> list[SourceFilm]:
+        """See `FilmSource`."""
+        drawn = [self.held_out(number) for number in range(count)]
+        return [PlayhouseShots(encoded=self.encode(d), frames=d.frames[max(d.frames)]) for d in drawn]
+
+
+class Encoders:
+    """The frozen models that read a dataset's frames and captions, and what they said before.
+
+    Every frame is encoded alone, so that its tokens never depend on what it was encoded with.
+
+    Args:
+        codec: of the frames.
+        text: of the captions.
+        height: of a full frame.
+        txt_len: tokens of a caption.
+        folder: where latents and embeddings are kept, by the digest of what made them; None keeps nothing.
+        limits: bytes on disk at most, of latents and of embeddings.
+    """
+
+    def __init__(
+        self,
+        codec: FrameCodec,
+        text: PhraseEncoder,
+        *,
+        height: int,
+        txt_len: int,
+        folder: Path | None,
+        limits: tuple[int, int] = (LATENTS_LIMIT, TEXT_LIMIT),
+    ) -> None:
+        self.codec, self.text, self.height, self.txt_len = codec, text, height, txt_len
+        self.rows = height // codec.token_size
+        self.latents: TensorCache | None = None
+        self.captions: TensorCache | None = None
+        if folder is not None:
+            vae = weights_digest(codec.vae, codec.scale, PIXELS_VERSION)
+            self.latents = TensorCache(folder / "latents" / vae, limit=limits[0])
+            self.captions = TensorCache(folder / "text" / ENCODER_SHA256[:16], limit=limits[1])
+
+    def tokens(
+        self, digest: str, rows: int, frame: Callable[[], UInt8[np.ndarray, "h w 3"]]
+    ) -> Float[Tensor, "img_len dim"]:
+        """Tokens of a frame at a scale.
+
+        Args:
+            digest: of the frame's content.
+            rows: token rows.
+            frame: reads the frame at full size, if it must be encoded.
+        """
+        name = f"{digest}-{self.height}-{rows}"
+        known = self.latents.get(name) if self.latents is not None else None
+        if known is not None:
+            return known
+        pixels = torch.from_numpy(shrink(frame(), rows, token_size=self.codec.token_size))
+        tokens = self.codec.encode(pixels[None])[0].float().cpu().clone()
+        if self.latents is not None:
+            self.latents.put(name, tokens)
+        return tokens
+
+    def words(self, caption: str) -> Float[Tensor, "txt_len txt_dim"]:
+        """Tokens of a caption, padded."""
+        phrases = self.text.phrases(caption)[: self.txt_len]
+        name = hashlib.sha256(repr(phrases).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        known = self.captions.get(name) if self.captions is not None else None
+        if known is None:
+            known = self.text.encode([caption], length=max(1, len(phrases)))[0].cpu()
+            if self.captions is not None:
+                self.captions.put(name, known)
+        return torch.nn.functional.pad(known, (0, 0, 0, self.txt_len - len(known)))
+
+
+class DatasetFilm:
+    """A dataset's film as a `SourceFilm`: whole, and read frame by frame."""
+
+    def __init__(self, keyframes: KeyframeFilm, encoders: Encoders) -> None:
+        self.keyframes, self.encoders = keyframes, encoders
+        self.film = read_film(keyframes)
+
+    def sequence(self, chosen: Sequence[int], rows: Sequence[int]) -> FilmSequence:
+        """See `SourceFilm`."""
+        encoders = self.encoders
+        tokens = [
+            encoders.tokens(self.keyframes.digest(i), r, partial(self.frame, i))
+            for i, r in zip(chosen, rows, strict=True)
+        ]
+        return FilmSequence(
+            tokens=tuple(tokens),
+            txt=torch.stack([encoders.words(self.keyframes.captions[i]) for i in chosen]),
+            figures=torch.zeros(len(chosen), 2 * encoders.rows * encoders.rows),
+            looks=torch.full((len(chosen), encoders.txt_len, len(TRAITS)), UNKNOWN),
+        )
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """See `SourceFilm`."""
+        return self.keyframes.frame(index, self.encoders.height)
+
+
+class DatasetSource:
+    """Films of a dataset, a longer one as much more often as it has keyframes.
+
+    Args:
+        dataset: the dataset.
+        encoders: read its frames and captions.
+        role: the keyframe of a shot that is taken, where both were kept.
+    """
+
+    def __init__(self, dataset: Dataset, encoders: Encoders, *, role: Role = "middle") -> None:
+        self.dataset, self.encoders = dataset, encoders
+        self.role: Role = role
+        self.ids = dataset.film_ids()
+        self.lengths = dataset.shot_counts()
+        self._film = lru_cache(maxsize=FILMS_OPEN)(self._read)
+
+    def _read(self, number: int) -> DatasetFilm:
+        return DatasetFilm(self.dataset.shots(self.ids[number], role=self.role), self.encoders)
+
+    def films(
+        self, step: int, count: int, *, pairs: int, casts: tuple[int, ...], rng: np.random.Generator
+    ) -> list[SourceFilm]:
+        """See `FilmSource`; cast sizes are as the films have them.
+
+        Raises:
+            CinemaError: no film is long enough.
+        """
+        chances = np.where(self.lengths >= pairs, self.lengths, 0).astype(np.float64)
+        if not chances.sum():
+            longest = int(self.lengths.max(initial=0))
+            raise CinemaError(
+                f"the longest film in {self.dataset.path} has {longest} shots with a keyframe, the training"
+                f" takes sequences of {pairs}; add longer films, or train with a preset of shorter sequences"
+            )
+        chosen = rng.choice(len(chances), size=count, p=chances / chances.sum())
+        return [self._film(int(number)) for number in chosen]
+
+    def samples(self, count: int) -> list[SourceFilm]:
+        """See `FilmSource`: the longest films; a dataset keeps none back."""
+        longest = np.argsort(-self.lengths, kind="stable")[:count]
+        return [self._film(int(number)) for number in longest if self.lengths[number] > 1]
+
+
+def open_source(
+    path: Path, codec: FrameCodec, text: PhraseEncoder, *, height: int, txt_len: int
+) -> DatasetSource:
+    """A dataset's films for training, with latents and embeddings kept in the dataset's own cache.
+
+    Raises:
+        CinemaError: no dataset, or one without keyframes.
+    """
+    dataset = Dataset(path)
+    if not len(dataset):
+        raise CinemaError(f"the dataset in {path} has no keyframes; `cinema dataset stats {path}` says why")
+    encoders = Encoders(codec, text, height=height, txt_len=txt_len, folder=path / CACHE)
+    source = DatasetSource(dataset, encoders)
+    missing = dataset.without_caption()
+    if missing:
+        logger.warning(
+            "%d of %d keyframes have no caption; the model learns from their pictures alone",
+            missing,
+            len(dataset),
+        )
+    return source
