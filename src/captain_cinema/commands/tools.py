@@ -64,11 +64,12 @@ def train(
     start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     decoder_only: bool = False,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    dataset: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     resume: bool = False,
     install: bool = False,
     json: bool = False,
 ) -> Outcome:
-    """Train a part on the playhouse; the same command goes on where it was stopped.
+    """Train a part on the playhouse or a dataset; the same command goes on where it was stopped.
 
     Args:
         part: what to train.
@@ -83,6 +84,7 @@ def train(
         start: weights to begin from instead of random ones.
         decoder_only: with `train vae --start`: leave the latents as they are.
         workers: processes that draw films ahead; with a GPU two fewer than cores, on a CPU none.
+        dataset: take films from a dataset that `cinema dataset build` made, not from the playhouse.
         resume: refuse to start anew when there is no checkpoint in the folder.
         install: put the trained weights into the package at the end.
         json: print one JSON object at the end.
@@ -112,6 +114,7 @@ def train(
             start=start,
             decoder_only=decoder_only,
             workers=workers,
+            dataset=dataset,
             progress=progress,
         )
     if install:

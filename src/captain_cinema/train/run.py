@@ -32,6 +32,7 @@ def new_task(
     start: Path | None,
     decoder_only: bool = False,
     workers: Executor | None = None,
+    dataset: Path | None = None,
 ) -> Task:
     """Build a part's task with fresh weights, or with the weights in `start`.
 
@@ -44,6 +45,7 @@ def new_task(
         start: a weights folder to begin from instead of random weights.
         decoder_only: of the VAE, train the decoder alone, which leaves the latents as they are.
         workers: processes that draw ahead.
+        dataset: take films from there instead of the playhouse.
     """
     from captain_cinema.backbone.latents import FrameCodec, load_vae
     from captain_cinema.backbone.text import PhraseEncoder
@@ -67,6 +69,7 @@ def new_task(
     codec = FrameCodec(load_vae(weights / "vae", device=device))
     if part == "keyframes":
         from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
+        from captain_cinema.train.frame_source import open_source
         from captain_cinema.train.keyframes import KeyframeTask
 
         if start is not None:
@@ -74,14 +77,19 @@ def new_task(
         else:
             generator = torch.Generator().manual_seed(optimisation.seed)
             model = init_weights(MMDiT(embedded_mmdit()), generator, match_heads=True)
+        training = preset.keyframe_training
+        source = None
+        if dataset is not None:
+            source = open_source(dataset, codec, text, height=training.height, txt_len=training.txt_len)
         return KeyframeTask(
             model,
             codec,
             text,
-            preset.keyframe_training,
+            training,
             steps=optimisation.steps,
             seed=optimisation.seed,
             workers=workers,
+            source=source,
         )
     from captain_cinema.shots.model import embedded_shot_config, load_shot_model, new_shot_model
     from captain_cinema.train.shots import ShotTask
@@ -125,6 +133,7 @@ def main_train(
     decoder_only: bool = False,
     workers: int | None = None,
     compiled: bool = False,
+    dataset: Path | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Train one part; see `TrainingPreset` for what the names mean.
@@ -142,6 +151,8 @@ def main_train(
         raise CinemaError(
             "--decoder-only goes on with a trained VAE: train vae --start FOLDER --decoder-only"
         )
+    if dataset is not None and part != "keyframes":
+        raise CinemaError(f"--dataset feeds the keyframe model, not {part}: train keyframes --dataset FOLDER")
     # A CPU trains on all its cores, and is better off drawing in between; a GPU waits for drawings.
     count = workers if workers is not None else max(0, (os.cpu_count() or 1) - 2) * device.startswith("cuda")
     executor = drawing_workers(count)
@@ -154,6 +165,7 @@ def main_train(
         start=start,
         decoder_only=decoder_only,
         workers=executor,
+        dataset=dataset,
     )
     if compiled:
         task.compile()
