@@ -139,7 +139,11 @@ class Dataset:
 
     def films(self) -> list[FilmRecord]:
         """Records of all films, in the order of their names."""
-        return [self.film(film) for film in self.spans]
+        return list(self.iter_films())
+
+    def iter_films(self) -> Iterator[FilmRecord]:
+        """Records of all films, one after another."""
+        return (self.film(film) for film in self.spans)
 
     def files(self) -> list[FilmRecord]:
         """Records of files that gave no film: duplicates, rejected ones, errors."""
@@ -214,17 +218,17 @@ class Dataset:
         """
         place = self.place(row)
         if not place.file:
-            raise DatasetError(
-                f"keyframe {self.table['key'][row].as_py()} was dropped; only its preview is kept"
-            )
-        mend = f"`cinema dataset verify {self.path}` says what would mend it"
-        try:
-            data = self.shards.read(place.file, place.offset, place.size)
-        except OSError as error:
-            raise DatasetError(f"the shard {place.file} cannot be read ({error.strerror}); {mend}") from error
-        if jpeg_digest(data) != place.digest:
-            raise DatasetError(f"the shard {place.file} is damaged at byte {place.offset}; {mend}")
-        return data
+            key = self.table["key"][row].as_py()
+            raise DatasetError(f"keyframe {key} was dropped; only its preview is kept")
+        return read_jpeg(self.shards, place)
+
+    def kept_rows(self, role: Role | None = None) -> Int64[np.ndarray, " keyframes"]:
+        """Rows of the kept keyframes, or of those of one role."""
+        if role is None:
+            return self.kept
+        roles, words = self._codes("role")
+        wanted = words.index(role) if role in words else -1
+        return self.kept[roles[self.kept] == wanted]
 
     def image_at(self, row: int) -> UInt8[np.ndarray, "h w 3"]:
         """The picture of a row of the index, RGB."""
@@ -259,6 +263,22 @@ class Dataset:
         if span is None:
             raise DatasetError(f"the dataset in {self.path} has no film {film}")
         return span
+
+
+def read_jpeg(shards: ShardFiles, place: Place) -> bytes:
+    """A picture as it is stored.
+
+    Raises:
+        DatasetError: its shard is missing or damaged.
+    """
+    mend = f"`cinema dataset verify {shards.folder}` says what would mend it"
+    try:
+        data = shards.read(place.file, place.offset, place.size)
+    except OSError as error:
+        raise DatasetError(f"the shard {place.file} cannot be read ({error.strerror}); {mend}") from error
+    if jpeg_digest(data) != place.digest:
+        raise DatasetError(f"the shard {place.file} is damaged at byte {place.offset}; {mend}")
+    return data
 
 
 class StoredKeyframes:
