@@ -24,6 +24,8 @@ class Expected:
     """Fewest and most frames that decode."""
     size: tuple[int, int] = SIZE
     """Upright, square pixels; what decodes only."""
+    seconds: float | None = 2.0
+    """Of the film; None if any will do."""
     corrupt: bool = False
     """Whether damage must be counted."""
     cuts: bool = True

@@ -30,7 +30,7 @@ def _truncated(path: Path) -> Expected:
     data = path.read_bytes()
     start = data.index(b"mdat")
     path.write_bytes(data[: start + (len(data) - start) * 6 // 10])
-    return Expected(verdict="partial", says="ends at", frames=(12, 30))
+    return Expected(verdict="partial", says="ends at", frames=(12, 30), seconds=None)
 
 
 @case("truncated.mkv")
@@ -38,7 +38,7 @@ def _truncated_mkv(path: Path) -> Expected:
     write_film(path, seed_of(path.name), lengths=(12, 12, 12))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
-    return Expected(verdict="partial", says="ends at", frames=(12, 30))
+    return Expected(verdict="partial", says="ends at", frames=(12, 30), seconds=None)
 
 
 @case("corrupt.ts")
@@ -49,14 +49,14 @@ def _corrupt(path: Path) -> Expected:
     place = len(data) // 3
     data[place : place + len(noise)] = noise
     path.write_bytes(data)
-    return Expected(verdict="ok", frames=(44, 48), corrupt=True)
+    return Expected(verdict="ok", frames=(44, 48), seconds=4.0, corrupt=True)
 
 
 @case("corrupt.mp4")
 def _corrupt_mp4(path: Path) -> Expected:
     write_film(path, seed_of(path.name), lengths=(60, 60))
     overwrite_media(path, 0.30, 0.31)
-    return Expected(verdict="ok", frames=(110, 120), corrupt=True)
+    return Expected(verdict="ok", frames=(118, 120), seconds=10.0, corrupt=True)
 
 
 @case("header-lies.mkv")
@@ -83,7 +83,7 @@ def _bare(path: Path) -> Expected:
 def _variable_rate(path: Path) -> Expected:
     stamps = np.cumsum([1, 2, 1, 5] * 6).tolist()
     write_film(path, seed_of(path.name), stamps=stamps)
-    return OK
+    return Expected(verdict="ok", frames=(24, 24), seconds=4.5)
 
 
 @case("reset.ts")
@@ -125,6 +125,29 @@ def _no_rate(path: Path) -> Expected:
         data.replace(b"\x23\xe3\x83\x84", b"\xec\x86\x00\x00", 1)
     )  # DefaultDuration becomes void
     return OK
+
+
+@case("no-stamps.avi")
+def _no_stamps(path: Path) -> Expected:
+    """AVI has no stamps of presentation, and this one shows frames in another order than it holds them."""
+    write_film(path, seed_of(path.name), options={"preset": "medium", "crf": "18"})
+    return OK
+
+
+@case("starts-late.ts")
+def _starts_late(path: Path) -> Expected:
+    """Recorded from the middle of a group of pictures on."""
+    write_film(path, seed_of(path.name), lengths=(12, 12, 12), options={"preset": "medium", "crf": "18"})
+    data, packet = path.read_bytes(), 188
+    tables = data[: 3 * packet]
+    path.write_bytes(tables + data[len(data) // 6 // packet * packet :])
+    return Expected(verdict="partial", says="its first", frames=(20, 34), seconds=None)
+
+
+@case("gap.mkv")
+def _gap(path: Path) -> Expected:
+    write_film(path, seed_of(path.name), stamps=[*range(12), *range(600, 612)])
+    return Expected(verdict="ok", frames=(24, 24), seconds=51.0)
 
 
 # Shapes
@@ -205,7 +228,7 @@ def _8k(path: Path) -> Expected:
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    return Expected(verdict="ok", frames=(2, 2), size=(7680, 4320), cuts=False)
+    return Expected(verdict="ok", frames=(2, 2), size=(7680, 4320), seconds=None, cuts=False)
 
 
 @case("size-changes.h264")
@@ -233,7 +256,7 @@ def _black(path: Path) -> Expected:
 @case("one-frame.mp4")
 def _one_frame(path: Path) -> Expected:
     write_film(path, seed_of(path.name), lengths=(1,))
-    return Expected(verdict="ok", frames=(1, 1), cuts=False)
+    return Expected(verdict="ok", frames=(1, 1), seconds=1 / 12, cuts=False)
 
 
 # Streams

@@ -54,6 +54,8 @@ def differs(path: Path, expected: Expected) -> str:
         return f"{verdict}: {decoding.reason}"
     if not least <= decoding.frames <= most:
         return f"{decoding.frames} frames"
+    if expected.seconds is not None and abs(decoding.seconds - expected.seconds) > 0.01:
+        return f"{decoding.seconds} s"
     if (probe(path).width, probe(path).height) != expected.size:
         return f"{probe(path).width} x {probe(path).height}"
     return "" if not expected.corrupt or decoding.corrupt else "no damage is counted"

@@ -18,12 +18,14 @@ from captain_cinema.films.damage import ONE_FRAME_A_PACKET, Damage, Sent
 from captain_cinema.films.frame import Converters, Frame, frame_of
 from captain_cinema.films.media import (
     MAX_PIXELS,
+    STAMPLESS,
     MediaError,
     Probe,
     hdr_kind,
     header_seconds,
     open_film,
     sample_aspect,
+    stamp_of,
     turn_of,
     upright_size,
 )
@@ -84,6 +86,7 @@ class _Decoder:
         self.size, self.turn = (0, 0), (0, False)
         self.heard = 0.0
         self.step = 1 / (probe.fps or USUAL_RATE)
+        self.stampless = probe.container in STAMPLESS
 
     def frames(self, start: float, end: float | None) -> Iterator[Frame]:
         """All frames in the order of presentation."""
@@ -99,7 +102,7 @@ class _Decoder:
             self.clock = Clock(
                 self.step,
                 tick=tick,
-                first=self.probe.first_stamp if start > 0 else None,
+                first=self.probe.first_stamp if start > 0 and not self.stampless else None,
                 promised=promised,
             )
             if start > 0:
@@ -117,13 +120,13 @@ class _Decoder:
                 frame.number = decoding.frames
                 decoding.frames += 1
                 raw = frame.raw
-                decoding.seconds = round(
-                    frame.seconds + (raw.duration * self.tick if raw.duration else self.step), 6
-                )
+                lasts = self.step if self.stampless or not raw.duration else raw.duration * self.tick
+                decoding.seconds = round(frame.seconds + lasts, 6)
                 yield frame
             if not self.decoded:
                 raise MediaError("it opens but gives no frame")
-            self._close(promised, whole=start <= 0)
+            late = ((self.clock.first or 0) - (stream.start_time or 0)) * self.tick
+            self._close(promised, late, whole=start <= 0)
 
     def _prepare(self, stream: VideoStream) -> None:
         context = stream.codec_context
@@ -139,7 +142,7 @@ class _Decoder:
     def _seek(self, container: InputContainer, stream: VideoStream, start: float) -> None:
         """Go to a key frame at or before `start`; to the film's beginning if none can be found."""
         first = self.probe.first_stamp
-        if first is None or not stream.time_base:
+        if first is None or not stream.time_base or self.stampless:
             return
         for margin in SEEK_MARGINS:
             target = first + int((start - margin) / stream.time_base)
@@ -258,7 +261,7 @@ class _Decoder:
             self.size = upright_size(raw.width, raw.height, self.aspect, self.turn[0])
         return Frame(
             number=0,
-            seconds=self.clock.at(raw.pts),
+            seconds=self.clock.at(None if self.stampless else stamp_of(raw)),
             flagged=flagged,
             keyframe=raw.key_frame,
             width=self.size[0],
@@ -270,12 +273,22 @@ class _Decoder:
             converters=self.converters,
         )
 
-    def _close(self, promised: float | None, whole: bool) -> None:
-        """Say whether the film is complete; how many frames were lost is known of a whole film only."""
+    def _close(self, promised: float | None, late: float, whole: bool) -> None:
+        """Say whether the film is complete; how many frames were lost is known of a whole film only.
+
+        Args:
+            promised: seconds by the header.
+            late: seconds from the film's first packet to its first frame.
+            whole: whether it was decoded from its beginning.
+        """
         decoding, probe = self.decoding, self.probe
         reached = decoding.seconds
         if promised is not None and max(reached, self.heard) < COMPLETE_SHARE * promised:
-            decoding.reason = f"it ends at {reached:.1f} s of {promised:.1f} s"
+            decoding.reason = (
+                f"its first {late:.1f} s of {promised:.1f} s do not decode"
+                if late > (promised - reached) / 2
+                else f"it ends at {reached:.1f} s of {promised:.1f} s"
+            )
         elif (
             whole and decoding.corrupt and not probe.interlaced and self.decoded < COMPLETE_SHARE * self.sent
         ):

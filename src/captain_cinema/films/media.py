@@ -95,13 +95,13 @@ def probe(path: Path) -> Probe:
             rotation=rotation,
             mirrored=mirrored,
             sample_aspect=aspect,
-            fps=mean_rate(stream),
+            fps=mean_rate(container, stream),
             seconds=header_seconds(container, stream)[0],
             bit_depth=depth,
             interlaced=frame is not None and frame.interlaced_frame,
             hdr=hdr_kind(frame.color_trc if frame is not None else context.color_trc),
             stream=stream.index,
-            first_stamp=frame.pts if frame is not None else None,
+            first_stamp=stamp_of(frame) if frame is not None else None,
         )
 
 
@@ -156,6 +156,8 @@ RAW_FORMATS = frozenset(
     {"h264", "hevc", "vvc", "m4v", "mpegvideo", "obu", "vc1", "h263", "h261", "dirac", "cavsvideo"}
 )
 """Bare streams: FFmpeg guesses their length from the bit rate."""
+STAMPLESS = frozenset({"h264", "hevc", "vvc"})
+"""Bare streams whose stamps FFmpeg makes up, at 25 frames a second whatever their rate."""
 
 
 def _clock_seconds(text: str) -> float:
@@ -168,9 +170,12 @@ def _clock_seconds(text: str) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def mean_rate(stream: VideoStream) -> float:
+def mean_rate(container: InputContainer, stream: VideoStream) -> float:
     """Mean frames a second; 0.0 if the header has none or one that cannot be."""
-    for rate in (stream.average_rate, stream.guessed_rate):
+    rates = [stream.average_rate, stream.guessed_rate]
+    if container.format.name in RAW_FORMATS:
+        rates.insert(0, stream.codec_context.framerate)  # else it is FFmpeg's guess, always 25
+    for rate in rates:
         if rate and 0.01 <= float(rate) <= 1000:
             return float(rate)
     return 0.0
@@ -188,6 +193,11 @@ def upright_size(width: int, height: int, aspect: Fraction, rotation: int) -> tu
     """Width and height of a coded frame once its pixels are square and it is turned."""
     square = (max(1, round(width * aspect)), height)
     return (square[1], square[0]) if rotation % 180 else square
+
+
+def stamp_of(frame: VideoFrame) -> int | None:
+    """A frame's stamp; where only decoding is stamped, that of the packet which brought it out."""
+    return frame.dts if frame.pts is None else frame.pts
 
 
 def turn_of(frame: VideoFrame) -> tuple[int, bool]:

@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 
 import av
 import av.error
-from av.container import InputContainer
+from av.container import Flags, InputContainer
 
 from captain_cinema.errors import CinemaError
 
@@ -147,6 +147,8 @@ def open_film(path: Path) -> Iterator[InputContainer]:
                 io_open=_open_nothing_else,
             )
             assert isinstance(container, InputContainer)
+            # FFmpeg's stamps of presentation for files without any are those of decoding.
+            container.flags &= ~Flags.gen_pts.value
         except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
             refuse(*_why_not(handle, error))
         with container:

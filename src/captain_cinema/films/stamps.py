@@ -30,7 +30,8 @@ class Clock:
         """
         self._step = step
         self._ticks, self._a_second = tick.numerator, tick.denominator
-        self._first = first
+        self.first = first
+        """The first stamp."""
         self._promised = promised
         self._shift = 0.0
         self._last: float | None = None
@@ -44,15 +45,15 @@ class Clock:
         return now
 
     def _read(self, stamp: int | None) -> float:
-        if stamp is not None and self._first is None:
+        if stamp is not None and self.first is None:
             # Frames before the first stamp keep the seconds they were given.
-            self._first = stamp
+            self.first = stamp
             if self._last is not None:
                 self._shift = self._last + self._step
         last = self._last
-        if stamp is None or self._first is None:
+        if stamp is None or self.first is None:
             return 0.0 if last is None else last + self._step
-        now = (stamp - self._first) * self._ticks / self._a_second + self._shift
+        now = (stamp - self.first) * self._ticks / self._a_second + self._shift
         if last is None:
             return now
         jump = now - last
