@@ -151,6 +151,11 @@ class Dataset:
         records = [film_of(value["record"]) for value in found if value and "record" in value]
         return sorted(records, key=lambda record: (record.name, record.path))
 
+    def length(self, film: str) -> int:
+        """Keyframes of a film, kept and dropped."""
+        span = self._span(film)
+        return span.end - span.start
+
     def shot_counts(self) -> Int64[np.ndarray, " films"]:
         """Shots with a kept keyframe, of every film, in the order of `film_ids`."""
         ends = np.array([span.end for span in self.spans.values()], np.int64)
