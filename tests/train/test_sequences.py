@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from captain_cinema.playhouse import story
 from captain_cinema.train.film_pool import Pool, film_seed
-from captain_cinema.train.sequences import Layout, recall_indices, sequence_indices
+from captain_cinema.train.sequences import (
+    Layout,
+    introduction_indices,
+    recall_indices,
+    sequence_indices,
+)
 from captain_cinema.train.stride import stride_sequence, valid_sequences
 
 
@@ -87,3 +92,31 @@ def test_workers_change_nothing_but_who_draws() -> None:
 
 def test_training_never_meets_the_seeds_of_the_evaluation() -> None:
     assert min(film_seed(seed, 0) for seed in range(10)) >= 2**32
+
+
+def test_an_introduction_sequence_draws_a_first_frame_that_no_given_one_shows() -> None:
+    rng = np.random.default_rng(0)
+    layout, found = Layout(scales=(4, 4), targets=3), 0
+    for seed in range(30):
+        film = story.film(seed, shots=12, cast=3)
+        chosen = introduction_indices(film, layout, rng)
+        if chosen is None:
+            continue
+        found += 1
+        given, drawn = chosen[:2], chosen[2:]
+        shown = {name for i in given for name in film.shots[i].names}
+        earlier = {name for i in range(drawn[0]) for name in film.shots[i].names}
+        assert set(film.shots[drawn[0]].names) - earlier - shown
+        assert list(given) == sorted(set(given))
+        assert list(drawn) == sorted(set(drawn))
+        assert max(given) < drawn[0]
+    assert found > 15
+
+
+def test_single_frames_can_be_introductions_alone() -> None:
+    rng = np.random.default_rng(1)
+    layout = Layout(scales=(), targets=1)
+    for seed in range(20):
+        film = story.film(seed, shots=12, cast=2)
+        (index,) = sequence_indices(film, layout, rng, recall=0.7, introduce=1.0)
+        assert film.shots[index].introduces

@@ -36,8 +36,11 @@ class Stage:
     layouts: tuple[Layout, ...]
     """Shapes that take turns."""
     batch: int
+    """Sequences a step."""
     casts: tuple[int, ...]
     """Cast sizes of the films, in turn: one character first, then several."""
+    frames: int = 0
+    """Short layouts get more sequences, up to so many frames a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,9 @@ class KeyframeTraining:
     period: int = 2
     """Steps between two new films."""
     recall: float = 0.7
-    """Share of sequences that are recall sequences."""
+    """Share of sequences with given frames that are recall sequences."""
+    introduce: float = 0.0
+    """Share of the others that are introduction sequences."""
     figure_weight: float = 2.0
     """Extra weight of the loss where characters stand: 1 + this times their cover."""
     shift: float = 2.0
@@ -147,9 +152,11 @@ class KeyframeTask:
         stage = self.stage(step)
         layout = stage.layouts[step % len(stage.layouts)]
         rng = step_rng(self.seed, 1, step)
-        films = self.source.films(step, stage.batch, pairs=layout.pairs, casts=stage.casts, rng=rng)
+        size = max(stage.batch, stage.frames // layout.pairs)
+        films = self.source.films(step, size, pairs=layout.pairs, casts=stage.casts, rng=rng)
         rows, given = (*layout.scales, *(self.rows,) * layout.targets), len(layout.scales)
-        chosen = [sequence_indices(f.film, layout, rng, recall=self.training.recall) for f in films]
+        shares = {"recall": self.training.recall, "introduce": self.training.introduce}
+        chosen = [sequence_indices(f.film, layout, rng, **shares) for f in films]
         sequences = [film.sequence(indices, rows) for film, indices in zip(films, chosen, strict=True)]
         return Batch(
             tokens=[torch.stack([s.tokens[i] for s in sequences]) for i in range(len(rows))],

@@ -1,8 +1,8 @@
 """Which frames of a film become one training sequence, which of them are given, and how noisy each one is.
 
-Two kinds are mixed. A *stride* sequence is dynamic stride sampling's, its first frames given. A *recall*
+Three kinds are mixed. A *stride* sequence is dynamic stride sampling's, its first frames given. A *recall*
 sequence is what the planner meets in use: later frames to draw, and for every character in them an earlier
-frame that shows it.
+frame that shows it. An *introduction* sequence draws a character for the first time, from its description.
 """
 
 from __future__ import annotations
@@ -78,10 +78,39 @@ def recall_indices(film: SeenFilm, layout: Layout, rng: np.random.Generator) -> 
     return (*sorted(chosen), *targets)
 
 
+def introduction_indices(film: SeenFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...] | None:
+    """A character's first frame to draw, and later ones; None if no first frame lies where it must.
+
+    Only here a caption describes a look, and no given frame shows it.
+    """
+    length, given = len(film.shots), len(layout.scales)
+    names = dict.fromkeys(name for shot in film.shots for name in shot.names)
+    first = sorted({next(i for i, shot in enumerate(film.shots) if name in shot.names) for name in names})
+    fitting = [i for i in first if given <= i <= length - layout.targets]
+    if not fitting:
+        return None
+    drawn = fitting[int(rng.integers(len(fitting)))]
+    before = rng.choice(drawn, size=given, replace=False)
+    after = drawn + 1 + rng.choice(length - drawn - 1, size=layout.targets - 1, replace=False)
+    return (*sorted(int(i) for i in before), drawn, *sorted(int(i) for i in after))
+
+
 def sequence_indices(
-    film: SeenFilm, layout: Layout, rng: np.random.Generator, *, recall: float
+    film: SeenFilm, layout: Layout, rng: np.random.Generator, *, recall: float, introduce: float = 0.0
 ) -> tuple[int, ...]:
-    """Frame numbers of one sequence, given ones first, both in story order."""
+    """Frame numbers of one sequence, given ones first, both in story order.
+
+    Args:
+        film: whose.
+        layout: the sequence's shape.
+        rng: chooses.
+        recall: share of recall sequences among those with given frames.
+        introduce: share of introduction sequences among the rest.
+    """
     if layout.scales and rng.random() < recall:
         return recall_indices(film, layout, rng)
+    if introduce > 0 and rng.random() < introduce:
+        found = introduction_indices(film, layout, rng)
+        if found is not None:
+            return found
     return stride_indices(film, layout, rng)
