@@ -88,7 +88,7 @@ def _head(path: Path, numbers: DatasetStats) -> str:
     title = escape(path.resolve().name or str(path))
     tiles = {
         "films": numbers.films,
-        "hours": f"{numbers.hours:.1f}" if numbers.hours >= 0.1 else f"{numbers.hours * 60:.1f} min",
+        "of film": f"{numbers.hours:.1f} h" if numbers.hours >= 1 else f"{numbers.hours * 60:.1f} min",
         "shots": numbers.shots,
         "keyframes kept": numbers.kept,
         "dropped": numbers.dropped,

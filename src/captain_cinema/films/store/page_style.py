@@ -35,10 +35,10 @@ section { margin: 34px 0 46px; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden;
   display: flex; flex-direction: column; box-shadow: 0 1px 3px #0001; }
 article > img { width: 100%; aspect-ratio: 2; object-fit: cover; display: block; background: #000; }
-article.dropped > img { filter: grayscale(.55) opacity(.6); }
+article.dropped > img { filter: grayscale(.5); }
 article .text { padding: 10px 14px 12px; flex: 1; }
 article p { margin: 6px 0 0; overflow-wrap: anywhere; }
-article.dropped { border-style: dashed; }
+article.dropped { border: 1px dashed var(--dropped); }
 .reason { color: var(--dropped); font-weight: 600; }
 .note { color: var(--name); }
 .name { color: var(--name); background: var(--mark); border-radius: 4px; padding: 0 4px; font-style: normal; }
