@@ -11,15 +11,15 @@ import numpy as np
 from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from drawn import FPS, add_stream, picture, shots
+from drawn import FPS, SIZE, add_stream, picture, shots
 
 
-def woven(seed: int) -> Iterator[np.ndarray]:
+def woven(seed: int, size: tuple[int, int] = SIZE) -> Iterator[np.ndarray]:
     """Frames of two fields each, the upper one half a step later than the lower one: fast motion combs."""
     for number in range(24):
         shot, step = divmod(number, 12)
-        frame = picture(1000 * seed + shot, 8 * step)
-        frame[::2] = picture(1000 * seed + shot, 8 * step + 4)[::2]
+        frame = picture(1000 * seed + shot, 8 * step, size)
+        frame[::2] = picture(1000 * seed + shot, 8 * step + 4, size)[::2]
         yield frame
 
 

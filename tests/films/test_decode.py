@@ -148,3 +148,21 @@ def test_pixels_that_change_shape(tmp_path: Path) -> None:
     frames, _ = watch(path)
     assert [frame.width for frame in frames] == [160] * 24 + [213] * 24
     assert frames[30].full().shape == (90, 213, 3)
+
+
+@pytest.mark.parametrize("options", [B_FRAMES, {"preset": "ultrafast", "crf": "18"}])
+def test_more_threads_give_the_same_frames(tmp_path: Path, options: dict[str, str]) -> None:
+    path = write_film(tmp_path / "film.mkv", 3, lengths=(30, 30), options=options)
+    data = bytearray(path.read_bytes())
+    place = len(data) // 2
+    data[place : place + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    (one, said), (three, said_too) = watch(path), watch(path, threads=3)
+    assert said == said_too
+    for frame, other in zip(one, three, strict=True):
+        assert (frame.seconds, frame.flagged, frame.keyframe) == (
+            other.seconds,
+            other.flagged,
+            other.keyframe,
+        )
+        assert frame.flagged or (frame.small(80) == other.small(80)).all()

@@ -59,19 +59,19 @@ def refuse(reason: str, verdict: Literal["rejected", "error"] = "rejected") -> N
 
 @contextmanager
 def _descriptor(path: Path) -> Iterator[int]:
-    """The descriptor of a regular file that can be read; never blocks on a FIFO or a device."""
+    """The descriptor of a regular file that can be read; nothing else is ever opened."""
     try:
+        # Opening a device may already do something, and opening a FIFO waits.
+        if kind := _kind(os.stat(path).st_mode):
+            refuse(kind)
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         refuse("the link leads nowhere" if os.path.islink(path) else "there is no such file")
     except PermissionError:
         refuse("it may not be read: permission denied", "error")
     except OSError as error:
-        kind = _special(path)
         if error.errno == errno.ELOOP:
             refuse("the link leads round in a loop")
-        if kind:
-            refuse(kind)
         if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR):
             refuse(f"there is no such file: {error.strerror}")
         refuse(f"it cannot be opened: {error.strerror}", "error")
@@ -97,13 +97,6 @@ def _kind(mode: int) -> str:
         stat.S_IFSOCK: "a socket",
     }
     return f"it is {names.get(stat.S_IFMT(mode), 'something')}, not a regular file"
-
-
-def _special(path: Path) -> str:
-    try:
-        return _kind(os.stat(path).st_mode)
-    except OSError:
-        return ""
 
 
 def digest(path: Path) -> str:
