@@ -2,9 +2,9 @@
 
 If A is the last clean frame and B the first clean one again, a frame of a dissolve is (1 - a) A + a B with
 `a` going from 0 to 1, and a fade is a dissolve from or to a picture of one colour. Camera moves, wipes and
-flashes are no such mix. So windows of several lengths that end at the newest frame are projected onto the line
-from their first to their last frame, on pictures of a few hundred pixels, where most motion is too small to
-see. What remains off the line tells whether it is a mix, the place along it how far the mix has gone.
+flashes are no such mix. So windows of several lengths that end at the newest frame are projected onto the
+line from their first to their last frame, on pictures of a few hundred pixels, where most motion is too small
+to see. What remains off the line tells whether it is a mix, the place along it how far the mix has gone.
 
 Two pictures of one shot are alike; those at the ends of a dissolve are not, and differ all over the picture,
 which a title that fades in over a shot does not. Where the shots move much, nothing lies on the line; but
@@ -295,7 +295,7 @@ class BlendFinder:
         return start, end
 
     def _strongest(self, index: int, step: int, plain: int) -> int:
-        """From a sample of a fade on to where contrast and brightness stop moving away from the plain picture.
+        """From a sample of a fade on to where contrast and brightness stop leaving the plain picture.
 
         Motion that hides where a fade ends does not change how strong the picture is.
         """

@@ -17,8 +17,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from captain_cinema.films.bars import Side, measure_sides, small_margins
 from captain_cinema.films.decode import Frame
 from captain_cinema.films.records import Crop
 
@@ -29,12 +29,6 @@ HOLDS = 3
 """Frames for which changed margins must hold to be looked at."""
 APART = 5
 """Frames between looks at least."""
-BAR_LEVEL = 40.0
-"""Brightness of a bar at most: bars are not quite black in many copies."""
-CONTENT = 0.012
-"""Share of a line that is brighter than the bar from which on the line is picture."""
-SHARP, WEAK = 0.3, 0.06
-"""Share of a line that gets brighter at once where a bar ends; fewer need a bar that is even."""
 NEAR = 3
 """Pixels by which two edges may be apart and still be one."""
 CUTS_OFF, CUTS_OFF_FAINT, LEAVES_BAR, CHANGES, CHANGES_KNOWN = 3.0, 1.5, 1.0, 4.0, 2.0
@@ -42,16 +36,6 @@ CUTS_OFF, CUTS_OFF_FAINT, LEAVES_BAR, CHANGES, CHANGES_KNOWN = 3.0, 1.5, 1.0, 4.
 and one between borders that are well known."""
 KNOWN = 8
 """Frames that make borders well known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """What a frame shows at one of its sides."""
-
-    dark: int
-    """Pixels from the side to where the picture begins."""
-    edge: int
-    """2 for a sharp edge there or picture right at the side, 1 for a weak edge, 0 if it is not clear."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,74 +156,6 @@ class BorderFinder:
             self._looks.append(look)
 
 
-def small_margins(image: UInt8[np.ndarray, "h w 3"]) -> tuple[int, int, int, int]:
-    """Dark lines at the top, bottom, left and right of a reduced frame."""
-    bright = cv2.threshold(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 24, 1, cv2.THRESH_BINARY)[1]
-    height, width = bright.shape
-    rows = np.asarray(cv2.reduce(bright, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * width
-    cols = np.asarray(cv2.reduce(bright, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * height
-    return leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])
-
-
-def leading(lines: np.ndarray) -> int:
-    """How many false values a row of them begins with."""
-    return int(lines.argmax()) if lines.any() else len(lines)
-
-
-def measure_sides(grey: Any) -> tuple[Side, Side, Side, Side] | None:
-    """What a frame shows at its sides; None if it is black, or nearly."""
-    image = np.asarray(grey, np.uint8)
-    rows, cols = picture_lines(image), picture_lines(image.T)
-    top, bottom, left, right = leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])
-    height, width = image.shape
-    if top + bottom > 0.96 * height or left + right > 0.96 * width:
-        return None
-    upright, lying = image[:, left : width - right], image[top : height - bottom].T
-    return (
-        measure_side(upright, top),
-        measure_side(upright[::-1], bottom),
-        measure_side(lying, left),
-        measure_side(lying[::-1], right),
-    )
-
-
-def picture_lines(image: UInt8[np.ndarray, "lines length"]) -> np.ndarray:
-    """Which lines hold picture rather than bar, told by the darker of the two outermost lines."""
-    levels = [bar_level(image[:2]), bar_level(image[-2:])]
-    limits = [level + max(10.0, 4 * noise) for level, noise in levels if level <= BAR_LEVEL]
-    if not limits:
-        return np.ones(len(image), bool)
-    return np.asarray((image > max(limits)).mean(1) > CONTENT)
-
-
-def bar_level(lines: UInt8[np.ndarray, "lines length"]) -> tuple[float, float]:
-    """Brightness and noise of a bar that these lines would be part of."""
-    level = float(np.median(lines))
-    return level, 1.4826 * float(np.median(np.abs(lines.astype(np.float32) - level)))
-
-
-def measure_side(image: UInt8[np.ndarray, "lines length"], dark: int) -> Side:
-    """Whether the picture begins all at once after so many dark lines at the start of an image."""
-    if dark == 0:
-        level, noise = bar_level(image[:2])
-        bright = float((image[:2] > min(level, BAR_LEVEL) + max(10.0, 4 * noise)).mean())
-        return Side(dark=0, edge=2 if level > BAR_LEVEL or bright > 4 * CONTENT else 0)
-    low, high = max(1, dark - 2), min(len(image) - 3, dark + 10)
-    if high <= low:
-        return Side(dark=dark, edge=0)
-    means = image[low - 1 : high + 1].mean(1)
-    rises = np.diff(means)
-    place = low + int(np.argmax(rises > 0.6 * rises.max()))
-    bar = image[max(0, place - 4) : place].astype(np.float32)
-    behind = image[place : place + 4].astype(np.float32).mean(0)
-    level, noise = bar_level(image[: max(2, place - 2)])
-    share = float((behind - bar.mean(0) > max(4.0, 2.5 * noise)).mean())
-    even = noise < 1.5 and float(np.abs(image[:place].mean(1) - level).max(initial=0.0)) < 4
-    if level > BAR_LEVEL or share < WEAK:
-        return Side(dark=dark, edge=0)
-    return Side(dark=place, edge=2 if share >= SHARP else int(even))
-
-
 class _Course:
     """The borders of a film from beginning to end."""
 
@@ -265,8 +181,8 @@ class _Course:
     def _lay(self, looks: Sequence[Look]) -> None:
         """Borders for frames of one size."""
         width, height = looks[0].width, looks[0].height
-        upright = lay_course([(look.sides[0], look.sides[1], look.count) for look in looks], height)
-        lying = lay_course([(look.sides[2], look.sides[3], look.count) for look in looks], width)
+        upright = lay_course(pairs_of(looks, 0, width), height)
+        lying = lay_course(pairs_of(looks, 2, height), width)
         for look, (top, bottom), (left, right) in zip(looks, upright, lying, strict=True):
             crop = Crop(left=left, top=top, width=width - left - right, height=height - top - bottom)
             if not self._crops or asdict(crop) != asdict(self._crops[-1]):
@@ -274,25 +190,60 @@ class _Course:
                 self._crops.append(crop)
 
 
-def lay_course(looks: Sequence[tuple[Side, Side, int]], size: int) -> list[tuple[int, int]]:
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """What was seen at two opposite sides."""
+
+    one: Side
+    other: Side
+    count: int
+    """How often in a row."""
+    across: bool
+    """Whether the picture reaches from border to border in the other direction."""
+
+
+def pairs_of(looks: Sequence[Look], first: int, size: int) -> list[Pair]:
+    """What was seen at the top and bottom (`first` 0) or left and right (2).
+
+    Args:
+        size: of the frame in the other direction. The picture reaches across if it begins near where it
+            mostly begins there.
+    """
+    sides = (2, 3) if first == 0 else (0, 1)
+    usual = []
+    for side in sides:
+        sharp = Counter(look.sides[side].dark for look in looks if look.sides[side].edge == 2)
+        usual.append(sharp.most_common(1)[0][0] if sharp else 0)
+    return [
+        Pair(
+            one=look.sides[first],
+            other=look.sides[first + 1],
+            count=look.count,
+            across=all(
+                look.sides[side].dark <= most + 0.06 * size for side, most in zip(sides, usual, strict=True)
+            ),
+        )
+        for look in looks
+    ]
+
+
+def lay_course(pairs: Sequence[Pair], size: int) -> list[tuple[int, int]]:
     """The bars at two opposite sides, look by look: the course that costs least.
 
     Args:
-        looks: what was seen at either side, and how often in a row.
+        pairs: what was seen there.
         size: of the frame from one side to the other.
     """
-    bars = [(0, 0), *likely_bars(looks, size)]
-    known = Counter({bar: sum(n for one, other, n in looks if shows(one, other, bar)) for bar in bars})
-    costs = np.array([[min(n, 40) * cost(one, other, bar) for bar in bars] for one, other, n in looks])
+    bars = [(0, 0), *likely_bars(pairs, size)]
+    known = {bar: sum(pair.count for pair in pairs if shows(pair, bar)) for bar in bars}
+    costs = np.array([[min(pair.count, 40) * cost(pair, bar) for bar in bars] for pair in pairs])
     change = np.array(
         [
-            [
-                0.0 if one == other else CHANGES_KNOWN if min(known[one], known[other]) >= KNOWN else CHANGES
-                for one in bars
-            ]
+            [CHANGES_KNOWN if min(known[one], known[other]) >= KNOWN else CHANGES for one in bars]
             for other in bars
         ]
     )
+    np.fill_diagonal(change, 0)
     total = costs[0]
     came: list[np.ndarray] = []
     for row in costs[1:]:
@@ -307,25 +258,28 @@ def lay_course(looks: Sequence[tuple[Side, Side, int]], size: int) -> list[tuple
     return [bars[place] for place in reversed(places)]
 
 
-def likely_bars(looks: Sequence[tuple[Side, Side, int]], size: int) -> list[tuple[int, int]]:
+def likely_bars(pairs: Sequence[Pair], size: int) -> list[tuple[int, int]]:
     """Pairs of bars that many looks show, the most frequent of those that are near each other.
 
-    Bars that most of the film does not have must be alike on both sides and leave half of the picture: titles
-    and windows in dark rooms look like that now and then, but not in the middle.
+    Bars that most of the film does not have must be alike on both sides, leave half of the picture, and have
+    it reach across: titles, and windows in dark rooms, look like bars now and then, but not so.
     """
     seen: Counter[tuple[int, int]] = Counter()
-    total = 0
-    for one, other, count in looks:
-        total += count
-        if one.edge and other.edge and one.dark + other.dark:
-            seen[(one.dark, other.dark)] += count * min(one.edge, other.edge)
+    across: Counter[tuple[int, int]] = Counter()
+    for pair in pairs:
+        bar = (pair.one.dark, pair.other.dark)
+        if pair.one.edge and pair.other.edge and sum(bar):
+            seen[bar] += pair.count * min(pair.one.edge, pair.other.edge)
+            across[bar] += pair.count * min(pair.one.edge, pair.other.edge) * pair.across
+    half = sum(pair.count for pair in pairs) / 2
     bars: list[tuple[int, int]] = []
     for bar, _ in seen.most_common(64):
-        if any(abs(bar[0] - one) <= NEAR and abs(bar[1] - other) <= NEAR for one, other in bars):
+        if any(near(bar, one) for one in bars):
             continue
-        support = sum(n for (one, other), n in seen.items() if near((one, other), bar)) / 2
+        support = sum(n for one, n in seen.items() if near(one, bar)) / 2
+        reaching = sum(n for one, n in across.items() if near(one, bar)) / 2
         middle = abs(bar[0] - bar[1]) <= max(4, 0.02 * size) and sum(bar) <= size / 2
-        if support >= total / 2 or (support >= 3 and middle):
+        if support >= half or (reaching >= 3 and middle):
             bars.append(bar)
     return bars
 
@@ -335,19 +289,20 @@ def near(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] - other[0]) <= NEAR and abs(one[1] - other[1]) <= NEAR
 
 
-def shows(one: Side, other: Side, bar: tuple[int, int]) -> bool:
+def shows(pair: Pair, bar: tuple[int, int]) -> bool:
     """Whether a look shows the edges of these bars."""
-    return bool(one.edge and other.edge) and near((one.dark, other.dark), bar)
+    return bool(pair.one.edge and pair.other.edge) and near((pair.one.dark, pair.other.dark), bar)
 
 
-def cost(one: Side, other: Side, bar: tuple[int, int]) -> float:
+def cost(pair: Pair, bar: tuple[int, int]) -> float:
     """What speaks against bars in what was seen."""
     total = 0.0
-    for side, size in zip((one, other), bar, strict=True):
-        if side.dark < size - NEAR:
+    for side, size in zip((pair.one, pair.other), bar, strict=True):
+        more = side.dark - size
+        if more < -NEAR:
             total += CUTS_OFF if side.edge == 2 else CUTS_OFF_FAINT
-        elif side.dark > size + NEAR and side.edge:
-            total += LEAVES_BAR * side.edge / 2
+        elif more > 1 and side.edge:
+            total += LEAVES_BAR * side.edge / 2 * (1.0 if more > NEAR else 0.25)
     return total
 
 

@@ -1,0 +1,109 @@
+"""What a single frame shows of black bars: dark sides, and whether the picture begins there all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+BAR_LEVEL = 40.0
+"""Brightness of a bar at most: bars are not quite black in many copies."""
+CONTENT = 0.012
+"""Share of a line that is brighter than the bar from which on the line is picture."""
+SHARP, WEAK = 0.3, 0.06
+"""Share of a line that gets brighter at once where a bar ends; fewer need a bar that is even."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What a frame shows at one of its sides."""
+
+    dark: int
+    """Pixels from the side to where the picture begins."""
+    edge: int
+    """2 for a sharp edge there or picture right at the side, 1 for a weak edge, 0 if it is not clear."""
+
+
+def small_margins(image: UInt8[np.ndarray, "h w 3"]) -> tuple[int, int, int, int]:
+    """Dark lines at the top, bottom, left and right of a reduced frame."""
+    bright = cv2.threshold(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 24, 1, cv2.THRESH_BINARY)[1]
+    height, width = bright.shape
+    rows = np.asarray(cv2.reduce(bright, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * width
+    cols = np.asarray(cv2.reduce(bright, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * height
+    return leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])
+
+
+def leading(lines: np.ndarray) -> int:
+    """How many false values a row of them begins with."""
+    return int(lines.argmax()) if lines.any() else len(lines)
+
+
+def measure_sides(grey: Any) -> tuple[Side, Side, Side, Side] | None:
+    """What a frame shows at its sides; None if it is black, or nearly."""
+    image = np.asarray(grey, np.uint8)
+    rows, cols = without_lettering(picture_lines(image)), picture_lines(image.T)
+    top, bottom, left, right = leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])
+    height, width = image.shape
+    if top + bottom > 0.96 * height or left + right > 0.96 * width:
+        return None
+    upright, lying = image[:, left : width - right], image[top : height - bottom].T
+    return (
+        measure_side(upright, top),
+        measure_side(upright[::-1], bottom),
+        measure_side(lying, left),
+        measure_side(lying[::-1], right),
+    )
+
+
+def picture_lines(image: UInt8[np.ndarray, "lines length"]) -> np.ndarray:
+    """Which lines hold picture rather than bar, told by the darker of the two outermost lines."""
+    levels = [bar_level(image[:2]), bar_level(image[-2:])]
+    limits = [level + max(10.0, 4 * noise) for level, noise in levels if level <= BAR_LEVEL]
+    if not limits:
+        return np.ones(len(image), bool)
+    return np.asarray((image > max(limits)).mean(1) > CONTENT)
+
+
+def without_lettering(lines: np.ndarray) -> np.ndarray:
+    """Lines of picture, without runs of a few with dark ones on both sides: subtitles in a bar, credits."""
+    most = 0.12 * len(lines)
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], lines, [False]]).astype(np.int8)))
+    kept = lines.copy()
+    runs = list(zip(ends[::2], ends[1::2], strict=True))
+    for ordered in (runs, runs[::-1]):
+        for start, stop in ordered:
+            if stop - start > most or start == 0 or stop == len(lines):
+                break
+            kept[start:stop] = False
+    return kept
+
+
+def bar_level(lines: UInt8[np.ndarray, "lines length"]) -> tuple[float, float]:
+    """Brightness and noise of a bar that these lines would be part of."""
+    level = float(np.median(lines))
+    return level, 1.4826 * float(np.median(np.abs(lines.astype(np.float32) - level)))
+
+
+def measure_side(image: UInt8[np.ndarray, "lines length"], dark: int) -> Side:
+    """Whether the picture begins all at once after so many dark lines at the start of an image."""
+    if dark == 0:
+        level, noise = bar_level(image[:2])
+        bright = float((image[:2] > min(level, BAR_LEVEL) + max(10.0, 4 * noise)).mean())
+        return Side(dark=0, edge=2 if level > BAR_LEVEL or bright > 4 * CONTENT else 0)
+    low, high = max(1, dark - 2), min(len(image) - 3, dark + 10)
+    if high <= low:
+        return Side(dark=dark, edge=0)
+    means = image[low - 1 : high + 1].mean(1)
+    rises = np.diff(means)
+    place = low + int(np.argmax(rises > 0.6 * rises.max()))
+    bar = image[max(0, place - 4) : place].astype(np.float32)
+    behind = image[place : place + 4].astype(np.float32).mean(0)
+    level, noise = bar_level(image[: max(2, place - 2)])
+    share = float((behind - bar.mean(0) > max(4.0, 2.5 * noise)).mean())
+    even = noise < 1.5 and float(np.abs(image[:place].mean(1) - level).max(initial=0.0)) < 4
+    if level > BAR_LEVEL or share < WEAK:
+        return Side(dark=dark, edge=0)
+    return Side(dark=place, edge=2 if share >= SHARP else int(even))
