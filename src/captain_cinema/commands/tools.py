@@ -65,6 +65,7 @@ def train(
     decoder_only: bool = False,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     dataset: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    compile: bool = False,
     resume: bool = False,
     install: bool = False,
     json: bool = False,
@@ -85,6 +86,7 @@ def train(
         decoder_only: with `train vae --start`: leave the latents as they are.
         workers: processes that draw films ahead; with a GPU two fewer than cores, on a CPU none.
         dataset: take films from a dataset that `cinema dataset build` made, not from the playhouse.
+        compile: let torch.compile fuse what it can; takes a minute at the start, and a C++ compiler.
         resume: refuse to start anew when there is no checkpoint in the folder.
         install: put the trained weights into the package at the end.
         json: print one JSON object at the end.
@@ -114,6 +116,7 @@ def train(
             start=start,
             decoder_only=decoder_only,
             workers=workers,
+            compiled=compile,
             dataset=dataset,
             progress=progress,
         )
