@@ -335,6 +335,7 @@ def test_the_joined_index_is_used_and_made_again_when_films_change(tmp_path: Pat
     assert joined.stat().st_mtime_ns == made
     write_film(path, 1)
     assert len(Dataset(path)) == 16
+    joined.unlink()
     joined.write_bytes(b"spoilt")
     assert len(Dataset(path)) == 16
 
