@@ -10,6 +10,8 @@ from drawn import FPS, picture, write_film
 from real_films import manifest, real_film
 from watching_films import apart, watch
 
+from captain_cinema.films.media import MediaError
+
 B_FRAMES = {"preset": "medium", "crf": "18"}
 
 
@@ -166,3 +168,30 @@ def test_more_threads_give_the_same_frames(tmp_path: Path, options: dict[str, st
             other.keyframe,
         )
         assert frame.flagged or (frame.small(80) == other.small(80)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("film.mp4", "libx264"), ("film.mkv", "libx264"), ("film.ts", "mpeg2video")]
+)
+def test_whatever_is_spoilt_a_film_ends_or_is_refused(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_film(tmp_path / name, 3, lengths=(8, 8), codec=codec)
+    data, rng = path.read_bytes(), np.random.default_rng(5)
+    ended = 0
+    for attempt in range(16):
+        spoilt = bytearray(data)
+        for _ in range(int(rng.integers(1, 12))):
+            place = int(rng.integers(0, len(spoilt) if attempt % 2 else 1500))
+            if attempt % 4 == 3:
+                del spoilt[place : place + 5]
+            else:
+                spoilt[place : place + 5] = rng.bytes(5)
+        path.write_bytes(spoilt)
+        try:
+            frames, _ = watch(path)
+        except MediaError as error:
+            assert "\n" not in str(error)
+            continue
+        ended += 1
+        assert all(one.seconds < other.seconds for one, other in pairwise(frames))
+        assert frames[0].full().shape == (frames[0].height, frames[0].width, 3)
+    assert ended

@@ -88,7 +88,7 @@ class Frame:
             width,
             height,
             "rgb48le" if self.hdr else "rgb24",
-            src_colorspace=_matrix(raw),
+            src_colorspace=_matrix(raw, self.hdr),
             interpolation=how,
             threads=1,
         )
@@ -100,9 +100,11 @@ class Frame:
         return image
 
 
-def _matrix(raw: VideoFrame) -> Colorspace | None:
+def _matrix(raw: VideoFrame, hdr: str) -> Colorspace | None:
     """The colour matrix of a frame that does not name one: BT.709 from 720 lines on, as players have it."""
-    return Colorspace.ITU709 if raw.colorspace == UNSPECIFIED and raw.height >= HD_LINES else None
+    if raw.colorspace != UNSPECIFIED:
+        return None
+    return Colorspace.BT2020 if hdr else Colorspace.ITU709 if raw.height >= HD_LINES else None
 
 
 def _turn(image: np.ndarray, rotation: int, mirrored: bool) -> np.ndarray:
