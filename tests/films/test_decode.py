@@ -188,8 +188,7 @@ def test_whatever_is_spoilt_a_film_ends_or_is_refused(tmp_path: Path, name: str,
         path.write_bytes(spoilt)
         try:
             frames, _ = watch(path)
-        except MediaError as error:
-            assert "\n" not in str(error)
+        except MediaError:
             continue
         ended += 1
         assert all(one.seconds < other.seconds for one, other in pairwise(frames))

@@ -26,22 +26,23 @@ class Damage:
         self._key_stamps: list[int] = []
         self._damaged: list[int] = []
         self._due: list[tuple[int, int]] = []
-        self._came: set[int] = set()
+        self._awaited: set[int] = set()
 
     def expect(self, index: int, stamp: int) -> None:
         """A packet was sent that gives one frame, shown at `stamp`."""
         heappush(self._due, (stamp, index))
+        self._awaited.add(index)
 
     def came(self, index: int, stamp: int) -> bool:
         """A frame came; whether one that should have come before did not, and is marked as damage."""
-        self._came.add(index)
+        self._awaited.discard(index)
         lost = False
         while self._due and self._due[0][0] <= stamp:
             due, missing = heappop(self._due)
-            if missing in self._came:
-                self._came.discard(missing)
-            elif due < stamp and not self._leads(missing, due):
-                lost |= self.mark(missing)
+            if missing in self._awaited and due < stamp:
+                self._awaited.discard(missing)
+                if not self._leads(missing, due):
+                    lost |= self.mark(missing)
         return lost
 
     def _leads(self, index: int, stamp: int) -> bool:
