@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
-from captain_cinema.commands import dataset, film, tools
+from captain_cinema.commands import dataset, film, plan, tools
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "train": tools.train,
     "evaluate": tools.evaluate,
     "dataset": dataset.dataset,
+    "plan": plan.plan,
 }
 
 GROUPS: dict[str, dict[str, Callable[..., Outcome]]] = {"dataset": dataset.COMMANDS}
