@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from captain_cinema.films.records import FilmRecord
 from captain_cinema.films.report import BuildReport, Event, Tell, summary
 from captain_cinema.films.schedule import Job, Schedule
 from captain_cinema.films.settings import FilmSettings
+from captain_cinema.films.store.paths import MANIFEST, ROOMS
 from captain_cinema.films.store.writer import clean, create_dataset
 from captain_cinema.films.survey import Survey, SurveyTask, file_state, survey
 from captain_cinema.films.workers import Crew
@@ -53,6 +54,7 @@ def build(task: BuildTask, crew: Crew, tell: Tell = lambda event: None) -> Build
     try:
         if not task.films:
             raise CinemaError("there is no film to build from; name films, folders of films, or patterns")
+        _forget_beginnings(task.dataset)
         create_dataset(task.dataset, task.settings)
         with _alone_in(task.dataset), closing(task.choice.make(task.dataset)) as reader:
             reader.check()
@@ -61,6 +63,17 @@ def build(task: BuildTask, crew: Crew, tell: Tell = lambda event: None) -> Build
             return _Build(task, crew, tell, reader, Ledger.load(task.dataset)).run()
     finally:
         crew.close()
+
+
+def _forget_beginnings(dataset: Path) -> None:
+    """A kill in the first moments leaves rooms with nothing in them: the folder is as good as new."""
+    if not dataset.is_dir() or (dataset / MANIFEST).exists():
+        return
+    inside = list(dataset.iterdir())
+    if all(path.name in ROOMS or path.name.endswith(".part") for path in inside):
+        for path in inside:
+            with suppress(OSError):  # a folder that holds something stays, and is told of
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 @contextmanager
@@ -116,7 +129,7 @@ class _Build:
                 desk.shutdown(wait=True, cancel_futures=True)
         for path, original in copies:
             self._copy(path, publisher.results[original.record().path], publisher.results)
-        spent = fold(films)
+        spent = fold(films) | {"publish": publisher.seconds}
         return BuildReport(
             dataset=self.task.dataset,
             records=tuple(publisher.results[path_text(path)] for path in dict.fromkeys(self.task.films)),

@@ -1,8 +1,8 @@
 """Sections 3.1 and 3.3: the mid-shot frame and the first clean frame of every shot, in one sequential pass.
 
-While a shot runs, its length is not known. So decoded frames are held: its first ones, its newest ones, some
-spread over all of it, and those that may turn out to be its middle, which lie in its second half. When they
-are too many, every other one of these is let go; the middle is then off by at most 1/64 of the shot's length.
+While a shot runs, its length is not known. So decoded frames are held, all of them as long as they fit. After
+that its first ones, its newest ones, some spread over all of it, and of those that may turn out to be its
+middle every second, fourth, eighth: it is then off by at most 1/64 of the shot's length.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 from captain_cinema.films.decode import Frame
 from captain_cinema.films.records import Role
 
-HELD_BYTES = 320 << 20
+HELD_BYTES = 448 << 20
 """What the held frames of a film take at most."""
-FIRST, SPREAD, MIDDLES = 6, 16, 160
-"""Frames held from the start of a shot, over all of it, and as its middle."""
+MOST = 768
+"""Frames held at most, however small."""
+FIRST, SPREAD = 6, 16
+"""Frames held from the start of a shot, and spread over all of it."""
 DARK = 2.5
 """A frame may be black inside its borders if its mean brightness is below so many times that of black: of the
 frame, borders take more than half at most."""
@@ -74,7 +76,6 @@ class Holding:
     """The last frame before the shot."""
     _spread: int = 1
     _stride: int = 1
-    _due: int = 0
 
     def add(self, frame: Frame) -> None:
         """The next frame of the film."""
@@ -83,8 +84,7 @@ class Holding:
             self.flagged.append(frame.number)
         else:
             self.frames[frame.number] = frame
-        self._due += 1
-        if len(self.frames) > self.most or self._due >= 16:
+        if len(self.frames) > self.most:
             self._let_go()
 
     def close(self, end: int, *, clean_end: int | None = None) -> ClosedShot:
@@ -94,7 +94,7 @@ class Holding:
             end: number of the first frame of the next shot.
             clean_end: where the fade or dissolve to the next shot begins, if it does.
         """
-        last = max(self.start + 1, min(end, clean_end or end))
+        last = end if clean_end is None else max(self.start + 1, min(end, clean_end))
         own = {number: frame for number, frame in self.frames.items() if self.start <= number < last}
         choices = (*self._middle(own, last), *self._first(own, last))
         closed = ClosedShot(start=self.start, end=end, choices=choices)
@@ -105,25 +105,27 @@ class Holding:
         return closed
 
     def _let_go(self) -> None:
-        self._due = 0
+        """Thin the frames out to three quarters of what fits."""
         length = self.newest - self.start + 1
         while length / self._spread > SPREAD:
             self._spread *= 2
-        middles = min(MIDDLES, max(4, self.most - self.lag - FIRST - SPREAD))
-        low = max(0, (length - self.lag) // 2)
-        while (length - low) / self._stride > middles:
-            self._stride *= 2
-        kept = {number: frame for number, frame in self.frames.items() if self._is_held(number, low)}
-        if len(kept) > self.most:  # frames so large that not even the newest all fit
-            over = len(kept) - self.most
-            kept = dict(list(kept.items())[:FIRST] + list(kept.items())[FIRST + over :])
-        self.frames = kept
+        for newest in (min(self.lag, self.most // 3), min(self.lag, self.most // 6), 2):
+            while self._stride <= max(1, length // 64):
+                kept = {n: frame for n, frame in self.frames.items() if self._is_held(n, length, newest)}
+                if len(kept) <= self.most * 3 // 4:
+                    self.frames = kept
+                    return
+                self._stride *= 2
+            self._stride //= 2
+        # Frames so large that hardly any fits: another pass fetches what is missing.
+        self.frames = dict(list(self.frames.items())[-max(1, self.most // 2) :])
 
-    def _is_held(self, number: int, low: int) -> bool:
+    def _is_held(self, number: int, length: int, newest: int) -> bool:
         offset = number - self.start
-        if offset < FIRST or self.newest - number < self.lag or offset % self._spread == 0:
+        if offset < FIRST or self.newest - number < newest or offset % self._spread == 0:
             return True
-        return offset >= low and offset % self._stride == 0
+        # The shot may have ended as long ago as a cut takes to be told.
+        return offset >= (length - self.lag) // 2 and offset % self._stride == 0
 
     def _middle(self, own: dict[int, Frame], last: int) -> Iterable[Choice]:
         wanted = self.start + (last - self.start) // 2
@@ -175,7 +177,7 @@ class Holding:
 
 def frames_to_hold(frame_bytes: int) -> int:
     """How many frames of this size are held."""
-    return max(8, min(512, HELD_BYTES // max(1, frame_bytes)))
+    return max(8, min(MOST, HELD_BYTES // max(1, frame_bytes)))
 
 
 def brightness(frame: Frame) -> float:

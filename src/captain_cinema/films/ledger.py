@@ -120,3 +120,5 @@ def sweep_parts(dataset: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
     for part in (dataset / "cache" / "drafts").glob(".*.part"):
         shutil.rmtree(part, ignore_errors=True)
+    for part in (dataset / "cache").glob(".*.part"):
+        part.unlink(missing_ok=True)

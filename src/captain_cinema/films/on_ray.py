@@ -28,11 +28,12 @@ class RayCrew:
     def __init__(self, address: str = LOCAL, *, workers: int | None = None) -> None:
         try:
             import ray
+            import ray.exceptions
         except ImportError as error:
             raise CinemaError(
                 'Ray is not installed; add it with: pip install "captain-cinema[ray]", or use --workers'
             ) from error
-        self._ray = ray
+        self._ray: Any = ray
         self._ours = not ray.is_initialized()
         try:
             if self._ours and address == LOCAL:
@@ -82,10 +83,11 @@ class RayCrew:
         if self._ours:
             self._ray.shutdown()
 
-    def _plain(self, error: BaseException) -> BaseException:
+    def _plain(self, error: Any) -> BaseException:
         """The error that the stage function raised, without Ray's wrapping."""
-        if isinstance(error, self._ray.exceptions.RayTaskError):
+        kinds = self._ray.exceptions
+        if isinstance(error, kinds.RayTaskError):
             return error.cause
-        if isinstance(error, self._ray.exceptions.WorkerCrashedError | self._ray.exceptions.OutOfMemoryError):
+        if isinstance(error, kinds.WorkerCrashedError | kinds.OutOfMemoryError):
             return WorkerDied(died(TRIES))
         return error

@@ -72,6 +72,8 @@ class Publisher:
         self.results: dict[str, FilmRecord] = {}
         """Records by path."""
         self.published = 0
+        self.seconds = 0.0
+        """Of work on publishing."""
         entries = [_Entry(record=film.record(), film=film) for film in films]
         named = {entry.record.path for entry in entries} | {entry.record.id for entry in entries}
         entries += [
@@ -175,15 +177,15 @@ class Publisher:
         return Job(
             work=work,
             task=task,
-            over=partial(self._published, film),
+            over=self._published,
             failed=partial(self._not_published, entry, film),
             rank=RANK_PUBLISH,
             at_desk=choice.is_remote,
         )
 
-    def _published(self, film: Film, done: Published) -> list[Job]:
+    def _published(self, done: Published) -> list[Job]:
         self.published += 1
-        sweep(self.dataset, film.id)
+        self.seconds += done.seconds
         self._done(done.record)
         return []
 
@@ -212,13 +214,13 @@ class Publisher:
         if record.id in self.ledger.films:
             remove_film(self.dataset, record.id)
         note_file(self.dataset, self.ledger, record)
-        if film.id:
-            sweep(self.dataset, film.id)
         self._done(record)
 
     def _done(self, record: FilmRecord) -> None:
         """A verdict is known; what the same path gave before goes."""
         self.results[record.path] = record
+        if record.id:
+            sweep(self.dataset, record.id)
         for old in [film for film in self.ledger.films.values() if film.path == record.path]:
             if old.id != record.id:
                 remove_film(self.dataset, old.id)

@@ -61,7 +61,7 @@ class SpoolWriter:
         os.fsync(self._pictures.fileno())
         self._pictures.close()
         with (self.part / INDEX).open("x", encoding="ascii") as file:
-            json.dump({"format": FORMAT, "bytes": self._size, **index}, file)
+            json.dump({**index, "format": FORMAT, "bytes": self._size}, file)
             file.flush()
             os.fsync(file.fileno())
         shutil.rmtree(self.folder, ignore_errors=True)

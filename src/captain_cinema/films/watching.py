@@ -7,9 +7,9 @@ keyframes of a shot leave this pass uncropped, as JPEG of high quality in a spoo
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from captain_cinema.films.ahead import ahead
 from captain_cinema.films.borders import BorderFinder
-from captain_cinema.films.cuts import cut_finder
+from captain_cinema.films.cuts import cut_finder, reduced
 from captain_cinema.films.decode import Decoding, Frame, decode
 from captain_cinema.films.keyframes import Choice, ClosedShot, Holding, frames_to_hold
 from captain_cinema.films.media import Probe
@@ -104,19 +105,18 @@ class _Watcher:
         self.starts = 0.0
         self.frames = self.flagged = 0
         self.closing: int | None = None
-        self.spent: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
 
     def run(self) -> dict[str, Any]:
         """Watch the stretch; returns what is to be known of it besides its pictures."""
-        frames, decoding = decode(
-            self.task.path, self.task.probe, start=self.stretch.seek, threads=self.task.threads
-        )
+        frames, decoding = self._decode()
         last: Frame | None = None
-        for frame in self._numbered(frames):
-            last = frame
-            self._see(frame)
-            if self.over:
-                break
+        with closing(frames):
+            for frame in self._numbered(frames):
+                last = frame
+                self._see(frame)
+                if self.over:
+                    break
         if not self.over:
             with self._timed("detect"):
                 cuts = self.finder.finish()
@@ -141,10 +141,16 @@ class _Watcher:
         yield
         self.spent[kind] += time.perf_counter() - start
 
-    def _numbered(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def _decode(self) -> tuple[Generator[Frame, None, None], Decoding]:
+        """The film from the stretch's key frame on; with cores to spare, in a thread of its own."""
+        task = self.task
+        frames, decoding = decode(task.path, task.probe, start=self.stretch.seek, threads=task.threads)
+        reduced = (_reduced(frame) for frame in frames)
+        return reduced if task.threads == 1 else ahead(reduced), decoding
+
+    def _numbered(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Frames from the first one that the detector is to see, numbered as in the whole film."""
         expected = self.stretch.feed
-        frames = iter(frames)
         while True:
             with self._timed("decode"):
                 frame = next(frames, None)
@@ -187,8 +193,9 @@ class _Watcher:
         """A shot is over, and the next one begins."""
         if self.holding is None or self.over or cut.frame <= self.holding.start:
             return
-        closed = self.holding.close(cut.frame)
-        if self.owns:
+        only_blend = cut.blend_frame is not None and cut.blend_frame <= self.holding.start
+        closed = self.holding.close(cut.frame, clean_end=cut.blend_frame)
+        if self.owns and not only_blend:
             self._keep(closed, end=cut.seconds)
         after = self.stretch.end is not None and cut.frame >= self.stretch.end
         self.starts = cut.seconds
@@ -255,19 +262,24 @@ class _Watcher:
                     missing.setdefault(choice["number"], []).append(choice)
         if not missing:
             return
-        frames, _ = decode(
-            self.task.path, self.task.probe, start=self.stretch.seek, threads=self.task.threads
-        )
+        frames, _ = self._decode()
         last = max(missing)
-        for frame in self._numbered(frames):
-            if frame.number in missing:
-                found = self._picture(frame)
-                for choice in missing[frame.number]:
-                    choice.update(found)
-            if frame.number >= last:
-                break
+        with closing(frames):
+            for frame in self._numbered(frames):
+                if frame.number in missing:
+                    found = self._picture(frame)
+                    for choice in missing[frame.number]:
+                        choice.update(found)
+                if frame.number >= last:
+                    break
         for shot in self.shots:
             shot["choices"] = [choice for choice in shot["choices"] if "place" in choice]
+
+
+def _reduced(frame: Frame) -> Frame:
+    """A frame that has been made small, as all that look at it will want it."""
+    reduced(frame)
+    return frame
 
 
 def encode_whole(image: UInt8[np.ndarray, "h w 3"], factor: int) -> bytes:
