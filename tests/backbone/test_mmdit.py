@@ -1,8 +1,9 @@
 """Hybrid attention without masks equals attention with the paper's masks; contexts, groups, bad folders."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from captain_cinema.backbone import layers
 from captain_cinema.backbone.mmdit import (
+    Flux1Config,
     MMDiT,
     MMDiTConfig,
     PairGroup,
@@ -24,32 +27,53 @@ from captain_cinema.backbone.mmdit import (
 )
 from captain_cinema.errors import WeightsError
 
-TINY = MMDiTConfig(
-    in_channels=6,
-    num_layers=2,
-    num_single_layers=3,
-    attention_head_dim=16,
-    num_attention_heads=2,
-    joint_attention_dim=10,
-    timestep_guidance_channels=16,
-    axes_dims_rope=(4, 4, 4, 4),
-    guidance_embeds=False,
-)
+SIZES: dict[str, Any] = {
+    "in_channels": 6,
+    "num_layers": 2,
+    "num_single_layers": 3,
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 10,
+    "guidance_embeds": False,
+}
+TINY = {
+    "FLUX.1": Flux1Config(**SIZES, axes_dims_rope=(4, 6, 6), pooled_projection_dim=5),
+    "FLUX.2": MMDiTConfig(**SIZES, axes_dims_rope=(4, 4, 4, 4), timestep_guidance_channels=16),
+}
+MakeGroup = Callable[..., PairGroup]
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def tiny(request) -> MMDiTConfig:
+    """Every property holds in both layouts."""
+    return TINY[request.param]
 
 
 @pytest.fixture(scope="module")
-def model() -> MMDiT:
+def model(tiny) -> MMDiT:
     """Random weights in float64, none of them zero, so that every path shows in the output."""
     generator = torch.Generator().manual_seed(0)
-    model = init_weights(MMDiT(TINY), generator)
+    model = init_weights(MMDiT(tiny), generator)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
     return model.double().eval().requires_grad_(False)
 
 
-def make_group(
-    index: Sequence[int | float], rows: int = 2, cols: int = 3, txt_len: int = 4, seed: int = 0
+@pytest.fixture(scope="module")
+def make_group(tiny) -> MakeGroup:
+    """`new_group` with what the layout reads."""
+    return partial(new_group, pooled_dim=tiny.pooled_dim)
+
+
+def new_group(
+    index: Sequence[int | float],
+    rows: int = 2,
+    cols: int = 3,
+    txt_len: int = 4,
+    seed: int = 0,
+    *,
+    pooled_dim: int = 0,
 ) -> PairGroup:
     generator = torch.Generator().manual_seed(seed)
     pairs = len(index)
@@ -60,7 +84,13 @@ def make_group(
         timestep=torch.rand(2, pairs, generator=generator).double(),
         img_ids=img_ids,
         txt_ids=txt_ids,
+        pooled=torch.randn(2, pairs, pooled_dim, generator=generator).double() if pooled_dim else None,
     )
+
+
+def to_float(group: PairGroup, dtype: torch.dtype = torch.float32) -> PairGroup:
+    pooled = None if group.pooled is None else group.pooled.to(dtype)
+    return replace(group, img=group.img.to(dtype), txt=group.txt.to(dtype), pooled=pooled)
 
 
 def take(group: PairGroup, which: Sequence[int]) -> PairGroup:
@@ -71,6 +101,7 @@ def take(group: PairGroup, which: Sequence[int]) -> PairGroup:
         timestep=group.timestep[:, pick],
         img_ids=group.img_ids[pick],
         txt_ids=group.txt_ids[pick],
+        pooled=None if group.pooled is None else group.pooled[:, pick],
     )
 
 
@@ -120,16 +151,20 @@ def dense_forward(model: Any, group: PairGroup, *, causal: bool) -> torch.Tensor
         return norm(q, stream.norm.q), norm(k, stream.norm.k), v
 
     def gated(x):
+        if model.img_mod is None:  # FLUX.1
+            return F.gelu(x, approximate="tanh")
         gate, up = x.chunk(2, dim=-1)
         return F.silu(gate) * up
 
     vec = model.time_in(group.timestep)
+    if group.pooled is not None:
+        vec = vec + model.pooled_in(group.pooled)
     img, txt = model.img_in(group.img).flatten(1, 2), model.txt_in(group.txt).flatten(1, 2)
-    mods = {
-        "img": model.img_mod(vec)[:, img_pair].chunk(6, -1),
-        "txt": model.txt_mod(vec)[:, txt_pair].chunk(6, -1),
-    }
     for block in model.double_blocks:
+        mods = {
+            "img": (model.img_mod or block.img.mod)(vec)[:, img_pair].chunk(6, -1),
+            "txt": (model.txt_mod or block.txt.mod)(vec)[:, txt_pair].chunk(6, -1),
+        }
         x = {"txt": txt, "img": img}
         parts = [qkv_of(getattr(block, s), modulate(x[s], *mods[s][:2])) for s in ("txt", "img")]
         seen = attend(*(torch.cat(z, dim=1) for z in zip(*parts, strict=True)), local)
@@ -140,8 +175,8 @@ def dense_forward(model: Any, group: PairGroup, *, causal: bool) -> torch.Tensor
             x[s] = x[s] + mlp_gate * stream.mlp.lin_out(hidden)
         txt, img = x["txt"], x["img"]
     x = torch.cat([txt, img], dim=1)
-    shift, scale, gate = model.single_mod(vec)[:, pair].chunk(3, -1)
     for block in model.single_blocks:
+        shift, scale, gate = (model.single_mod or block.mod)(vec)[:, pair].chunk(3, -1)
         y = block.lin_in(modulate(x, shift, scale))
         q, k, v = (heads(z) for z in y[..., : 3 * config.dim].chunk(3, dim=-1))
         seen = attend(norm(q, block.norm.q), norm(k, block.norm.k), v, everyone)
@@ -152,7 +187,7 @@ def dense_forward(model: Any, group: PairGroup, *, causal: bool) -> torch.Tensor
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])
-def test_folded_pairs_equal_the_block_diagonal_mask(model, pairs):
+def test_folded_pairs_equal_the_block_diagonal_mask(model, pairs, make_group):
     group = make_group(range(pairs))
     torch.testing.assert_close(
         model([group])[0], dense_forward(model, group, causal=False), rtol=1e-10, atol=1e-12
@@ -160,7 +195,7 @@ def test_folded_pairs_equal_the_block_diagonal_mask(model, pairs):
 
 
 @pytest.mark.parametrize("index", [(0, 1, 2, 3), (5, 2, 9, 3), (0, 1, 1, 2), (4,)])
-def test_causal_equals_the_dense_causal_mask(model, index):
+def test_causal_equals_the_dense_causal_mask(model, index, make_group):
     group = make_group(index)
     got = model([group], causal=True)[0]
     torch.testing.assert_close(got, dense_forward(model, group, causal=True), rtol=1e-10, atol=1e-12)
@@ -168,8 +203,8 @@ def test_causal_equals_the_dense_causal_mask(model, index):
         assert not torch.allclose(got, model([group])[0])
 
 
-def test_local_blocks_do_not_leak_between_pairs(model):
-    local = MMDiT(replace(TINY, num_single_layers=0)).double()
+def test_local_blocks_do_not_leak_between_pairs(model, make_group, tiny):
+    local = MMDiT(replace(tiny, num_single_layers=0)).double()
     local.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("single_blocks")})
     group = make_group(range(3))
     other = make_group(range(3), seed=1)
@@ -179,7 +214,7 @@ def test_local_blocks_do_not_leak_between_pairs(model):
     assert not torch.allclose(before[:, 1:], after[:, 1:])
 
 
-def test_later_pairs_do_not_change_earlier_ones_when_causal(model):
+def test_later_pairs_do_not_change_earlier_ones_when_causal(model, make_group):
     group = make_group(range(4))
     changed = replace(group, txt=torch.cat([group.txt[:, :3], 1 + group.txt[:, 3:]], dim=1))
     before, after = model([group], causal=True)[0], model([changed], causal=True)[0]
@@ -188,11 +223,10 @@ def test_later_pairs_do_not_change_earlier_ones_when_causal(model):
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
-def test_context_reuse_equals_the_whole_causal_forward(model, dtype, bound):
+def test_context_reuse_equals_the_whole_causal_forward(model, dtype, bound, make_group, tiny):
     group = make_group([0, 2, 3, 7])
-    to = {name: getattr(group, name).to(dtype) for name in ("img", "txt", "timestep")}
-    group = replace(group, **to)
-    model = MMDiT(TINY).to(dtype).requires_grad_(False) if dtype != torch.float64 else model
+    group = replace(to_float(group, dtype), timestep=group.timestep.to(dtype))
+    model = MMDiT(tiny).to(dtype).requires_grad_(False) if dtype != torch.float64 else model
     if dtype != torch.float64:
         init_weights(model, torch.Generator().manual_seed(0))
         model.final.lin.weight.normal_(generator=torch.Generator().manual_seed(1))
@@ -205,7 +239,7 @@ def test_context_reuse_equals_the_whole_causal_forward(model, dtype, bound):
     torch.testing.assert_close(got, whole[:, 3:], rtol=bound, atol=bound)
 
 
-def test_context_pairs_may_see_each_other(model):
+def test_context_pairs_may_see_each_other(model, make_group):
     group = make_group([0, 1, 2])
     both = [model.encode_context([take(group, [0, 1])], causal=causal) for causal in (True, False)]
     got = [model([take(group, [2])], context=context)[0] for context in both]
@@ -214,14 +248,14 @@ def test_context_pairs_may_see_each_other(model):
     torch.testing.assert_close(both[0].blocks[0][0], both[1].blocks[0][0])
 
 
-def test_a_context_that_is_not_earlier_is_refused(model):
+def test_a_context_that_is_not_earlier_is_refused(model, make_group):
     context = model.encode_context([make_group([4])])
     with pytest.raises(ValueError, match="ends at pair 4; pair 3 is not after it"):
         model([make_group([3])], causal=True, context=context)
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_groups_of_equal_size_equal_one_group(model, causal):
+def test_groups_of_equal_size_equal_one_group(model, causal, make_group):
     group = make_group([0, 1, 2, 3, 4])
     whole = model([group], causal=causal)[0]
     parts = [[3, 0], [4], [1, 2]]
@@ -231,7 +265,7 @@ def test_groups_of_equal_size_equal_one_group(model, causal):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_groups_of_several_sizes_see_each_other_in_story_order(model, causal):
+def test_groups_of_several_sizes_see_each_other_in_story_order(model, causal, make_group):
     old, new = make_group([0, 3], rows=1, cols=2, txt_len=2), make_group([1, 2], seed=1)
     got = model([old, new], causal=causal)
     assert [x.shape for x in got] == [old.img.shape, new.img.shape]
@@ -242,11 +276,11 @@ def test_groups_of_several_sizes_see_each_other_in_story_order(model, causal):
     assert not torch.allclose(got[0][:, 1], after[0][:, 1])
 
 
-def test_every_pair_has_its_own_noise_level(model):
+def test_every_pair_has_its_own_noise_level(model, make_group, tiny):
     group = make_group([0, 1, 2])
     other = group.timestep.clone()
     other[:, 1] = 1 - other[:, 1]
-    local = MMDiT(replace(TINY, num_single_layers=0)).double().requires_grad_(False)
+    local = MMDiT(replace(tiny, num_single_layers=0)).double().requires_grad_(False)
     local.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("single_blocks")})
     before, after = local([group])[0], local([replace(group, timestep=other)])[0]
     assert torch.equal(before[:, [0, 2]], after[:, [0, 2]])
@@ -271,48 +305,46 @@ def test_shrunk_positions_keep_the_frame_s_centre_and_stay_inside(index, rows, c
         assert img_ids[..., axis].max() <= full - 1
 
 
-def test_attention_depends_on_the_distance_of_pairs_only(model):
+def test_attention_depends_on_the_distance_of_pairs_only(model, make_group):
     group, later = make_group([0, 1, 2]), make_group([10, 11, 12])
     torch.testing.assert_close(model([group])[0], model([later])[0], rtol=1e-8, atol=1e-10)
 
 
-def test_init_starts_at_zero_and_matches_heads():
-    model = init_weights(MMDiT(TINY), torch.Generator().manual_seed(3), match_heads=True)
-    again = init_weights(MMDiT(TINY), torch.Generator().manual_seed(3), match_heads=True)
+def test_init_starts_at_zero_and_matches_heads(make_group, tiny):
+    model = init_weights(MMDiT(tiny), torch.Generator().manual_seed(3), match_heads=True)
+    again = init_weights(MMDiT(tiny), torch.Generator().manual_seed(3), match_heads=True)
     weights = again.state_dict()
     assert all(torch.equal(weights[name], weight) for name, weight in model.state_dict().items())
     group = make_group([0, 1])
-    group = replace(group, **{name: getattr(group, name).float() for name in ("img", "txt", "timestep")})
+    group = to_float(group)
     assert not model([group])[0].any()
-    dim = TINY.dim
+    dim = tiny.dim
     weights = [weights[f"single_blocks.{number}.lin_in.weight"][: 2 * dim] for number in range(3)]
     matches = [torch.equal(*weight.chunk(2)) for weight in weights]
     assert matches == [True, True, False]
 
 
-def test_matching_heads_let_a_name_find_itself():
+def test_matching_heads_let_a_name_find_itself(tiny):
     """A token's copy in another pair gets far more attention than any other token of that pair."""
     generator = torch.Generator().manual_seed(0)
     config = replace(
-        TINY, num_layers=0, attention_head_dim=32, num_attention_heads=4, axes_dims_rope=(8,) * 4
+        tiny, num_layers=0, attention_head_dim=32, num_attention_heads=4, axes_dims_rope=(8,) * 4
     )
     block = init_weights(MMDiT(config), generator, match_heads=True).single_blocks[0]
     assert isinstance(block, layers.SingleBlock)
     tokens = torch.randn(1, 2, 6, 128, generator=generator)
     tokens[0, 1, 2] = tokens[0, 0, 4]  # the name
-    q, k, _, _, _ = (
-        F.layer_norm(tokens, (128,)).matmul(block.lin_in.weight.T).split([128, 128, 128, 384, 384], -1)
-    )
+    q, k, *_ = block.lin_in(F.layer_norm(tokens, (128,))).split(block.sizes, -1)
     q, k = block.norm(q.unflatten(-1, (4, 32)), k.unflatten(-1, (4, 32)))
     logits = torch.einsum("hd,lhd->hl", q[0, 1, 2], k[0, 0]) / 32**0.5
     assert (logits.softmax(-1)[:, 4] > 0.8).all()
 
 
-def test_training_reaches_every_weight():
-    model = init_weights(MMDiT(TINY), torch.Generator().manual_seed(0))
+def test_training_reaches_every_weight(make_group, tiny):
+    model = init_weights(MMDiT(tiny), torch.Generator().manual_seed(0))
     torch.nn.init.ones_(model.final.lin.weight)
     group = make_group([0, 1])
-    group = replace(group, **{name: getattr(group, name).float() for name in ("img", "txt", "timestep")})
+    group = to_float(group)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = (model([group])[0] - 1).square().mean()
     loss.backward()
@@ -322,32 +354,40 @@ def test_training_reaches_every_weight():
     ]
 
 
-def test_half_precision_stays_close(model):
+def test_half_precision_stays_close(model, make_group, tiny):
     """The open weights are bfloat16: three digits, through context and causal attention alike."""
     group = make_group([0, 1, 2])
     wanted = model([group], causal=True)[0][:, 2:]
-    half = MMDiT(TINY).bfloat16().requires_grad_(False)
+    half = MMDiT(tiny).bfloat16().requires_grad_(False)
     half.load_state_dict(model.state_dict())
-    group = replace(group, img=group.img.bfloat16(), txt=group.txt.bfloat16())
+    group = to_float(group, torch.bfloat16)
     context = half.encode_context([take(group, [0, 1])])
     got = half([take(group, [2])], causal=True, context=context)[0]
     assert got.dtype == torch.bfloat16
     assert (got - wanted).norm() < 0.1 * wanted.norm()
 
 
-def test_guidance_must_fit_the_model(model):
+def test_guidance_must_fit_the_model(model, make_group, tiny):
     with pytest.raises(ValueError, match="takes no guidance"):
         model([make_group([0])], guidance=3.0)
     with pytest.raises(ValueError, match="takes a guidance"):
-        MMDiT(replace(TINY, guidance_embeds=True)).double()([make_group([0])])
+        MMDiT(replace(tiny, guidance_embeds=True)).double()([make_group([0])])
 
 
-def test_groups_that_do_not_fit_are_refused():
+def test_pooled_captions_must_fit_the_model(model, make_group):
+    group = make_group([0, 1])
+    wrong = torch.zeros(2, 2, 5).double() if group.pooled is None else None
+    wanted = "no pooled captions" if group.pooled is None else "a pooled caption for every pair"
+    with pytest.raises(ValueError, match=f"this model takes {wanted}"):
+        model([make_group([2]), replace(group, pooled=wrong)])
+
+
+def test_groups_that_do_not_fit_are_refused(make_group, tiny):
     group = make_group([0, 1])
     with pytest.raises((ValueError, TypeError), match="timestep"):  # TypeError: the shape checks of the tests
         replace(group, timestep=group.timestep[:, :1])
     with pytest.raises(ValueError, match="sum to attention_head_dim"):
-        replace(TINY, axes_dims_rope=(4, 4, 4))
+        replace(tiny, axes_dims_rope=(4, 4, 4))
 
 
 def test_attend_ignores_how_pairs_are_cut():
@@ -364,8 +404,8 @@ def test_attend_ignores_how_pairs_are_cut():
 
 
 @pytest.fixture
-def folder(tmp_path):
-    save_mmdit(init_weights(MMDiT(TINY), torch.Generator().manual_seed(0)), tmp_path / "model")
+def folder(tmp_path, tiny):
+    save_mmdit(init_weights(MMDiT(tiny), torch.Generator().manual_seed(0)), tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -391,6 +431,19 @@ def damage(folder, how):
             (folder / "config.json").write_text("{")
         case "config is a list":
             (folder / "config.json").write_text("[]")
+        case "the other layout's weights":
+            other = "FLUX.1" if "Flux2" in (folder / "config.json").read_text() else "FLUX.2"
+            save_mmdit(MMDiT(TINY[other]), folder / "other")
+            (folder / "other" / weights.name).replace(weights)
+        case "the other layout's config":
+            other = "FLUX.1" if "Flux2" in (folder / "config.json").read_text() else "FLUX.2"
+            edit_config(folder, _class_name=TINY[other].layout.class_name)
+        case "another project's names":
+            save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(1)}, weights)
+        case "a LoRA":
+            save_file({"transformer.x_embedder.lora_A.weight": torch.zeros(1)}, weights)
+        case "a pipeline":
+            (folder / "config.json").rename(folder / "model_index.json")
         case "another class":
             edit_config(folder, _class_name="WanTransformer3DModel")
         case "unknown field":
@@ -412,6 +465,11 @@ def damage(folder, how):
             index = {"weight_map": {"x_embedder.weight": "../a.safetensors"}}
             weights.unlink()
             (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+        case "shard without its weights":
+            weights.rename(folder / "a.safetensors")
+            names = ["x_embedder.weight", "elsewhere.weight"]
+            index = {"weight_map": dict.fromkeys(names, "a.safetensors")}
+            (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
         case "shard missing":
             index = {"weight_map": {"x_embedder.weight": "a.safetensors"}}
             weights.unlink()
@@ -429,7 +487,12 @@ def damage(folder, how):
         ("empty", "is damaged"),
         ("config is no JSON", "cannot read"),
         ("config is a list", "not a JSON object"),
-        ("another class", "describes a WanTransformer3DModel"),
+        ("another class", "describes a WanTransformer3DModel; a Flux2.* or a FluxTransformer2DModel was exp"),
+        ("the other layout's weights", r"describes FLUX\.., the weights are FLUX\.."),
+        ("the other layout's config", r"unknown field '\w+'; is it a FLUX\.. model"),
+        ("another project's names", "the weights are Black Forest Labs' own layout, not diffusers'"),
+        ("a LoRA", "the weights are a LoRA"),
+        ("a pipeline", "whole pipeline; the transformer is in"),
         ("unknown field", "'num_experts'"),
         ("bad sizes", "axes_dims_rope must be even and sum to"),
         ("bad type", "cannot describe a model"),
@@ -439,6 +502,7 @@ def damage(folder, how):
         ("index without a map", "no weight_map"),
         ("index that climbs", "same folder was expected"),
         ("shard missing", "a.safetensors is missing"),
+        ("shard without its weights", "a.safetensors lacks elsewhere.weight"),
     ],
 )
 def test_bad_folders_are_one_clear_line(folder, how, message):

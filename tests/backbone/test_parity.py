@@ -1,42 +1,62 @@
-"""The MM-DiT equals diffusers' FLUX.2 transformer at one pair, and their folders are interchangeable."""
+"""The MM-DiT equals diffusers' FLUX.1 and FLUX.2 at one pair, and their folders are interchangeable."""
 
+import json
 import warnings
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
 
-from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig, PairGroup, load_mmdit, pair_ids, save_mmdit
+from captain_cinema.backbone.config import to_json
+from captain_cinema.backbone.mmdit import (
+    Flux1Config,
+    MMDiT,
+    MMDiTConfig,
+    PairGroup,
+    load_mmdit,
+    pair_ids,
+    save_mmdit,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # diffusers' own imports warn on some versions
+    from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
     from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
+LAYOUTS = ["FLUX.1", "FLUX.2"]
+CLASSES: dict[str, Any] = {"FLUX.1": FluxTransformer2DModel, "FLUX.2": Flux2Transformer2DModel}
 
-def tiny_config(guidance: bool) -> MMDiTConfig:
-    return MMDiTConfig(
-        in_channels=8,
-        num_layers=2,
-        num_single_layers=2,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        timestep_guidance_channels=32,
-        axes_dims_rope=(4, 4, 4, 4),
-        guidance_embeds=guidance,
-    )
+
+def tiny_config(layout: str, *, guidance: bool) -> MMDiTConfig:
+    sizes: dict[str, Any] = {
+        "in_channels": 8,
+        "num_layers": 2,
+        "num_single_layers": 2,
+        "attention_head_dim": 16,
+        "num_attention_heads": 2,
+        "joint_attention_dim": 12,
+        "guidance_embeds": guidance,
+    }
+    if layout == "FLUX.1":
+        return Flux1Config(**sizes, axes_dims_rope=(4, 6, 6), pooled_projection_dim=10)
+    return MMDiTConfig(**sizes, axes_dims_rope=(4, 4, 4, 4), timestep_guidance_channels=32)
 
 
 def randomise(model: torch.nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for weight in model.parameters():
+        for name, weight in model.named_parameters():
             noise = torch.randn(weight.shape, generator=generator)
-            weight.copy_(0.3 * noise if weight.ndim > 1 else 1 + 0.2 * noise)
+            weight.copy_(0.3 * noise if weight.ndim > 1 or "bias" in name else 1 + 0.2 * noise)
 
 
-def one_pair(dtype: torch.dtype) -> PairGroup:
+def new_reference(layout: str, *, guidance: bool) -> Any:
+    reference = CLASSES[layout](**to_json(tiny_config(layout, guidance=guidance))).eval()
+    randomise(reference)
+    return reference
+
+
+def one_pair(layout: str, dtype: torch.dtype) -> PairGroup:
     generator = torch.Generator().manual_seed(1)
     img_ids, txt_ids = pair_ids([3], 2, 4, 5)
     return PairGroup(
@@ -45,17 +65,21 @@ def one_pair(dtype: torch.dtype) -> PairGroup:
         timestep=torch.tensor([[0.3], [0.85]], dtype=dtype),
         img_ids=img_ids,
         txt_ids=txt_ids,
+        pooled=torch.randn(2, 1, 10, generator=generator).to(dtype) if layout == "FLUX.1" else None,
     )
 
 
-def run_reference(reference: Flux2Transformer2DModel, pair: PairGroup, guidance: torch.Tensor | None):
+def run_reference(reference: Any, pair: PairGroup, guidance: torch.Tensor | None) -> torch.Tensor:
+    axes = len(reference.config.axes_dims_rope)
+    pooled = {} if pair.pooled is None else {"pooled_projections": pair.pooled[:, 0]}
     return reference(
         hidden_states=pair.img[:, 0],
         encoder_hidden_states=pair.txt[:, 0],
         timestep=pair.timestep[:, 0],
-        img_ids=pair.img_ids[0],
-        txt_ids=pair.txt_ids[0],
+        img_ids=pair.img_ids[0, :, :axes],
+        txt_ids=pair.txt_ids[0, :, :axes],
         guidance=guidance,
+        **pooled,
     ).sample
 
 
@@ -63,44 +87,51 @@ def relative_error(got: torch.Tensor, wanted: torch.Tensor) -> float:
     return float((got - wanted).norm() / wanted.norm())
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("guidance", [False, True])
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @torch.no_grad()
-def test_one_pair_equals_diffusers_loaded_from_its_folder(tmp_path, monkeypatch, guidance, dtype, bound):
-    reference = Flux2Transformer2DModel(**asdict(tiny_config(guidance))).eval()
-    randomise(reference)
+def test_one_pair_equals_diffusers_loaded_from_its_folder(
+    tmp_path, monkeypatch, layout, guidance, dtype, bound
+):
+    reference = new_reference(layout, guidance=guidance)
     reference.save_pretrained(tmp_path)
     model = load_mmdit(tmp_path, dtype=dtype)
     if dtype == torch.float64:
         # diffusers rounds positions, queries and keys to float32 whatever the model's precision.
         monkeypatch.setattr(torch.Tensor, "float", lambda self: self)
     strength = torch.tensor([3.5, 1.5], dtype=dtype) if guidance else None
-    pair = one_pair(dtype)
+    pair = one_pair(layout, dtype)
     wanted = run_reference(reference.to(dtype), pair, strength)
     got = model([pair], guidance=strength)[0][:, 0]
     assert got.dtype == dtype
-    assert relative_error(got, wanted) < bound
+    error = relative_error(got, wanted)
+    print(f"{layout} {'with' if guidance else 'without'} guidance, {dtype}: relative error {error:.1e}")
+    assert error < bound
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("max_shard_size", [10**10, 40_000])
 @torch.no_grad()
-def test_diffusers_loads_what_we_save(tmp_path):
-    config = tiny_config(guidance=True)
-    model = MMDiT(config).eval()
+def test_diffusers_loads_what_we_save(tmp_path, layout, max_shard_size):
+    model = MMDiT(tiny_config(layout, guidance=True)).eval()
     randomise(model)
-    save_mmdit(model, tmp_path)
-    loaded: Any = Flux2Transformer2DModel.from_pretrained(tmp_path, output_loading_info=True)
-    reference, report = loaded
+    save_mmdit(model, tmp_path, max_shard_size=max_shard_size)
+    assert (len(list(tmp_path.glob("*.safetensors"))) > 2) == (max_shard_size == 40_000)
+    reference, report = CLASSES[layout].from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report.values())
     strength = torch.tensor([2.0, 4.0])
-    pair = one_pair(torch.float32)
+    pair = one_pair(layout, torch.float32)
     got = model([pair], guidance=strength)[0][:, 0]
     assert relative_error(got, run_reference(reference, pair, strength)) < 1e-5
 
 
-def test_saving_and_loading_changes_nothing(tmp_path):
-    model = MMDiT(tiny_config(guidance=False))
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("max_shard_size", [10**10, 40_000])
+def test_saving_and_loading_changes_nothing(tmp_path, layout, max_shard_size):
+    model = MMDiT(tiny_config(layout, guidance=False))
     randomise(model)
-    save_mmdit(model, tmp_path)
+    save_mmdit(model, tmp_path, max_shard_size=max_shard_size)
     again = load_mmdit(tmp_path)
     assert again.config == model.config
     weights = again.state_dict()
@@ -109,11 +140,54 @@ def test_saving_and_loading_changes_nothing(tmp_path):
     assert all(weight.requires_grad for weight in again.parameters())
 
 
-def test_sharded_folders_load(tmp_path):
-    reference = Flux2Transformer2DModel(**asdict(tiny_config(guidance=False)))
-    randomise(reference)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_published_folder_survives_bit_for_bit(tmp_path, layout):
+    """diffusers -> ours -> diffusers, whole or in shards, in bfloat16 as the open weights are."""
+    reference = new_reference(layout, guidance=True).bfloat16()
     reference.save_pretrained(tmp_path / "whole")
     reference.save_pretrained(tmp_path / "shards", max_shard_size="40KB")
     assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 2
-    whole, shards = load_mmdit(tmp_path / "whole").state_dict(), load_mmdit(tmp_path / "shards").state_dict()
-    assert all(torch.equal(whole[name], shards[name]) for name in whole)
+    for kind in ("whole", "shards"):
+        save_mmdit(load_mmdit(tmp_path / kind), tmp_path / "ours", max_shard_size=30_000)
+        again = CLASSES[layout].from_pretrained(tmp_path / "ours", torch_dtype=torch.bfloat16).state_dict()
+        assert again.keys() == reference.state_dict().keys()
+        assert all(torch.equal(again[name], weight) for name, weight in reference.state_dict().items())
+        published, written = (json.loads((tmp_path / x / "config.json").read_text()) for x in (kind, "ours"))
+        assert {k: v for k, v in published.items() if v is not None} == {
+            k: v for k, v in written.items() if v is not None
+        }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_smaller_model_leaves_nothing_of_the_larger_one_before(tmp_path, layout):
+    model = MMDiT(tiny_config(layout, guidance=False))
+    randomise(model)
+    for size in (40_000, 10**10, 90_000):
+        save_mmdit(model, tmp_path, max_shard_size=size)
+        weights = load_mmdit(tmp_path).state_dict()
+        assert all(torch.equal(weights[name], weight) for name, weight in model.state_dict().items())
+        assert not list(tmp_path.glob("*.part"))
+        if size == 10**10:
+            assert sorted(file.name for file in tmp_path.iterdir()) == [
+                "config.json",
+                "diffusion_pytorch_model.safetensors",
+            ]
+
+
+def test_the_published_configurations_describe_the_published_sizes():
+    """FLUX.1-dev has 11.9 billion parameters, FLUX.2-klein 3.9, FLUX.2-dev 32.2; without their memory."""
+    klein = MMDiTConfig(
+        num_layers=5,
+        num_single_layers=20,
+        num_attention_heads=24,
+        joint_attention_dim=7680,
+        guidance_embeds=False,
+    )
+    sizes = {}
+    for config in (Flux1Config(guidance_embeds=True), klein, MMDiTConfig()):
+        with torch.device("meta"):
+            ours = MMDiT(config)
+            theirs = CLASSES[config.layout.name](**to_json(config))
+        sizes[id(config)] = sum(weight.numel() for weight in ours.parameters())
+        assert sizes[id(config)] == sum(weight.numel() for weight in theirs.parameters())
+    assert [round(size / 1e9, 1) for size in sizes.values()] == [11.9, 3.9, 32.2]

@@ -1,1 +1,1 @@
-"""The interleaved MM-DiT in the FLUX.2 layout, and its weights (paper, section 3.2)."""
+"""The interleaved MM-DiT in the layouts of FLUX.1 and FLUX.2, and its weights (paper, section 3.2)."""

@@ -7,6 +7,7 @@ broadcasts over its tokens. Only attention chooses which tokens meet: within a p
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from einops import rearrange
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from captain_cinema.backbone.config import MMDiTConfig
 from captain_cinema.backbone.rotary import rotate
 
 
@@ -59,19 +61,59 @@ def timestep_embedding(t: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n di
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
-class Embedder(nn.Module):
-    """Two linear layers that turn the embedding of a number into a vector of the model's width."""
+def _is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether calling the layer is nothing but a matrix product: no LoRA, no quantised weight, no hook."""
+    return (
+        type(layer) is nn.Linear
+        and type(layer.weight) in (nn.Parameter, Tensor)
+        and "forward" not in vars(layer)  # accelerate and diffusers put offloading here
+        and not layer._forward_pre_hooks
+        and not layer._forward_hooks
+    )
 
-    def __init__(self, channels: int, dim: int):
+
+def split_linear(linear: nn.Module, x: Float[Tensor, "*n dim"], sizes: Sequence[int]) -> list[Tensor]:
+    """Run several projections that are stored as one layer.
+
+    Splitting the weight costs nothing; splitting the activations would copy them all in the backward pass
+    (a tenth of a training step on a CPU). A layer that is more than its weight (a LoRA, a quantised or an
+    offloaded layer) is called as it stands.
+    """
+    if not _is_plain(linear):
+        return list(linear(x).split(list(sizes), dim=-1))
+    weights = linear.weight.split(list(sizes))
+    biases = [None] * len(sizes) if linear.bias is None else linear.bias.split(list(sizes))
+    return [F.linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+
+def activate(parts: Sequence[Float[Tensor, "*n hidden"]]) -> Float[Tensor, "*n hidden"]:
+    """Activate a feed-forward layer: FLUX.2 gives a gate and what it gates, FLUX.1 one part."""
+    if len(parts) == 1:
+        return F.gelu(parts[0], approximate="tanh")
+    gate, up = parts
+    return F.silu(gate) * up
+
+
+class Embedder(nn.Module):
+    """Two linear layers from a vector to one of the model's width."""
+
+    def __init__(self, channels: int, dim: int, *, bias: bool = False):
         super().__init__()
         self.channels = channels
-        self.lin_in = nn.Linear(channels, dim, bias=False)
-        self.lin_out = nn.Linear(dim, dim, bias=False)
+        self.lin_in = nn.Linear(channels, dim, bias=bias)
+        self.lin_out = nn.Linear(dim, dim, bias=bias)
 
-    def forward(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n dim"]:
-        """Embed the numbers `t` in [0, 1]."""
-        x = timestep_embedding(t, self.channels).to(self.lin_in.weight.dtype)
-        return self.lin_out(F.silu(self.lin_in(x)))
+    def forward(self, x: Float[Tensor, "*n channels"]) -> Float[Tensor, "*n dim"]:
+        """Embed the vectors."""
+        return self.lin_out(F.silu(self.lin_in(x.to(self.lin_in.weight.dtype))))
+
+
+class NumberEmbedder(Embedder):
+    """The same for a number in [0, 1], such as a noise level."""
+
+    def forward(self, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n dim"]:
+        """Embed the numbers."""
+        return super().forward(timestep_embedding(x, self.channels))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +126,15 @@ class Shift:
 
 
 class Modulation(nn.Module):
-    """From `vec` to shift, scale and gate of each sublayer; all blocks of a kind share it, as in FLUX.2."""
+    """From `vec` to shift, scale and gate of each sublayer.
 
-    def __init__(self, dim: int, sublayers: int):
+    In FLUX.2 all blocks of a kind share one; in FLUX.1 every block has its own.
+    """
+
+    def __init__(self, dim: int, sublayers: int, *, bias: bool = False):
         super().__init__()
         self.sublayers = sublayers
-        self.lin = nn.Linear(dim, 3 * sublayers * dim, bias=False)
+        self.lin = nn.Linear(dim, 3 * sublayers * dim, bias=bias)
 
     def forward(self, vec: Float[Tensor, "b pairs dim"]) -> Float[Tensor, "b pairs _"]:
         """Compute all numbers at once; `split` names them."""
@@ -101,6 +146,10 @@ class Modulation(nn.Module):
         return [
             Shift(shift=parts[i], scale=1 + parts[i + 1], gate=parts[i + 2]) for i in range(0, len(parts), 3)
         ]
+
+    def of_pairs(self, vec: Float[Tensor, "b pairs dim"]) -> list[Shift]:
+        """Modulate all tokens of a pair alike."""
+        return self.split(self(vec).unsqueeze(2))
 
 
 def modulate(x: Float[Tensor, "b pairs l dim"], mod: Shift, eps: float) -> Float[Tensor, "b pairs l dim"]:
@@ -124,35 +173,37 @@ class QKNorm(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """The gated feed-forward layer of a double-stream block."""
+    """The feed-forward layer of a double-stream block."""
 
-    def __init__(self, dim: int, hidden: int):
+    def __init__(self, config: MMDiTConfig):
         super().__init__()
-        self.lin_in = nn.Linear(dim, 2 * hidden, bias=False)
-        self.lin_out = nn.Linear(hidden, dim, bias=False)
+        layout = config.layout
+        self.sizes = [config.hidden] * (2 if layout.gated else 1)
+        self.lin_in = nn.Linear(config.dim, sum(self.sizes), bias=layout.bias)
+        self.lin_out = nn.Linear(config.hidden, config.dim, bias=layout.bias)
 
     def forward(self, x: Float[Tensor, "*n dim"]) -> Float[Tensor, "*n dim"]:
         """Apply it to each token."""
-        gate, up = (F.linear(x, weight) for weight in self.lin_in.weight.chunk(2))
-        return self.lin_out(F.silu(gate) * up)
+        return self.lin_out(activate(split_linear(self.lin_in, x, self.sizes)))
 
 
 class Stream(nn.Module):
     """The weights that one kind of token, img or txt, has to itself in a double-stream block."""
 
-    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+    def __init__(self, config: MMDiTConfig):
         super().__init__()
-        dim = heads * head_dim
-        self.heads, self.eps = heads, eps
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.norm = QKNorm(head_dim, eps)
-        self.proj = nn.Linear(dim, dim, bias=False)
-        self.mlp = FeedForward(dim, hidden)
+        dim, bias = config.dim, config.layout.bias
+        self.heads, self.sizes, self.eps = config.num_attention_heads, [dim] * 3, config.eps
+        self.mod = None if config.layout.shared_modulation else Modulation(dim, sublayers=2, bias=bias)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=bias)
+        self.norm = QKNorm(config.attention_head_dim, config.eps)
+        self.proj = nn.Linear(dim, dim, bias=bias)
+        self.mlp = FeedForward(config)
 
     def project(self, x: Float[Tensor, "b pairs l dim"], mod: Shift) -> tuple[Tensor, Tensor, Tensor]:
         """Compute queries, keys and values, each [b, pairs, l, heads, head_dim]."""
         x = modulate(x, mod, self.eps)
-        q, k, v = (F.linear(x, weight).unflatten(-1, (self.heads, -1)) for weight in self.qkv.weight.chunk(3))
+        q, k, v = (z.unflatten(-1, (self.heads, -1)) for z in split_linear(self.qkv, x, self.sizes))
         return *self.norm(q, k), v
 
     def update(self, x: Tensor, attended: Tensor, attn_mod: Shift, mlp_mod: Shift) -> Tensor:
@@ -164,10 +215,10 @@ class Stream(nn.Module):
 class DoubleBlock(nn.Module):
     """Local attention (section 3.2): img and txt of one pair see each other, and nothing of another pair."""
 
-    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+    def __init__(self, config: MMDiTConfig):
         super().__init__()
-        self.img = Stream(heads, head_dim, hidden, eps)
-        self.txt = Stream(heads, head_dim, hidden, eps)
+        self.img = Stream(config)
+        self.txt = Stream(config)
 
     def forward(
         self,
@@ -191,13 +242,15 @@ class DoubleBlock(nn.Module):
 class SingleBlock(nn.Module):
     """Global attention (section 3.2): all tokens of all pairs in one sequence; feed-forward beside it."""
 
-    def __init__(self, heads: int, head_dim: int, hidden: int, eps: float):
+    def __init__(self, config: MMDiTConfig):
         super().__init__()
-        dim = heads * head_dim
-        self.heads, self.dim, self.hidden, self.eps = heads, dim, hidden, eps
-        self.lin_in = nn.Linear(dim, 3 * dim + 2 * hidden, bias=False)
-        self.norm = QKNorm(head_dim, eps)
-        self.lin_out = nn.Linear(dim + hidden, dim, bias=False)
+        dim, hidden, layout = config.dim, config.hidden, config.layout
+        self.heads, self.dim, self.hidden, self.eps = config.num_attention_heads, dim, hidden, config.eps
+        self.sizes = [dim] * 3 + [hidden] * (2 if layout.gated else 1)  # q, k, v, and the feed-forward layer
+        self.mod = None if layout.shared_modulation else Modulation(dim, sublayers=1, bias=layout.bias)
+        self.lin_in = nn.Linear(dim, sum(self.sizes), bias=layout.bias)
+        self.norm = QKNorm(config.attention_head_dim, config.eps)
+        self.lin_out = nn.Linear(dim + hidden, dim, bias=layout.bias)
 
     def forward(
         self,
@@ -221,29 +274,35 @@ class SingleBlock(nn.Module):
             The tokens, and the keys and values of all the block attended to, context first.
         """
         y = modulate(x, mod, self.eps)
-        # FLUX.2 stores the five projections as one weight. Splitting the weight costs nothing; splitting the
-        # activations would copy them all in the backward pass (a tenth of a training step on a CPU).
-        sizes = [self.dim] * 3 + [self.hidden] * 2
-        q, k, v, gate, up = (F.linear(y, weight) for weight in self.lin_in.weight.split(sizes))
+        q, k, v, *mlp = split_linear(self.lin_in, y, self.sizes)
         q, k, v = (z.unflatten(-1, (self.heads, -1)) for z in (q, k, v))
         q, k = self.norm(q, k)
         q, k, v = (z.flatten(1, 2) for z in (rotate(q, pe), rotate(k, pe), v))
         if context is not None:
             k, v = torch.cat([context[0], k], dim=1), torch.cat([context[1], v], dim=1)
         seen = attend(q, k, v) if lengths is None else attend_causally(q, k, v, lengths)
-        from_attention, from_mlp = self.lin_out.weight.split([self.dim, self.hidden], dim=1)
-        y = F.linear(seen.view(x.shape), from_attention) + F.linear(F.silu(gate) * up, from_mlp)
+        y = self._project(seen.view(x.shape), activate(mlp))
         return torch.addcmul(x, mod.gate, y), (k, v)
+
+    def _project(self, attended: Tensor, activated: Tensor) -> Tensor:
+        """Apply `lin_out` to what attention and the feed-forward layer brought, without joining the two."""
+        linear = self.lin_out
+        if not _is_plain(linear):
+            return linear(torch.cat([attended, activated], dim=-1))
+        from_attention, from_mlp = linear.weight.split([self.dim, self.hidden], dim=1)
+        return F.linear(attended, from_attention, linear.bias) + F.linear(activated, from_mlp)
 
 
 class FinalLayer(nn.Module):
     """From the last tokens of a frame to its velocity."""
 
-    def __init__(self, dim: int, channels: int, eps: float):
+    def __init__(self, config: MMDiTConfig):
         super().__init__()
-        self.eps = eps
-        self.mod = nn.Linear(dim, 2 * dim, bias=False)
-        self.lin = nn.Linear(dim, channels, bias=False)
+        dim, bias = config.dim, config.layout.bias
+        self.eps = config.eps
+        self.mod = nn.Linear(dim, 2 * dim, bias=bias)
+        channels = config.patch_size**2 * (config.out_channels or config.in_channels)
+        self.lin = nn.Linear(dim, channels, bias=bias)
 
     def forward(
         self, img: Float[Tensor, "b pairs img_len dim"], vec: Float[Tensor, "b pairs dim"]

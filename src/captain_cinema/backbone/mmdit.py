@@ -1,27 +1,39 @@
-"""The interleaved multimodal diffusion transformer (paper, section 3.2), in the FLUX.2 layout.
+"""The interleaved multimodal diffusion transformer (paper, section 3.2), in the layouts of FLUX.1 and FLUX.2.
 
 A film is a row of pairs, each a caption (`txt`) and a keyframe (`img`) with a noise level of its own (`vec`).
 Double-stream blocks look inside one pair; single-stream blocks look at all pairs. That is the paper's hybrid
-attention mask, and no mask is ever built. At one pair the network equals FLUX.2's.
+attention mask, and no mask is ever built. At one pair the network equals FLUX's own.
+
+The paper tunes FLUX.1; what FLUX.2 does otherwise is in `config.Layout`, and both are this one network.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from captain_cinema.backbone import checkpoint
-from captain_cinema.backbone.layers import DoubleBlock, Embedder, FinalLayer, Modulation, Shift, SingleBlock
-from captain_cinema.backbone.pairs import Context, MMDiTConfig, PairGroup
+from captain_cinema.backbone.config import Flux1Config, MMDiTConfig
+from captain_cinema.backbone.layers import (
+    DoubleBlock,
+    Embedder,
+    FinalLayer,
+    Modulation,
+    NumberEmbedder,
+    Shift,
+    SingleBlock,
+)
+from captain_cinema.backbone.pairs import Context, PairGroup
 from captain_cinema.backbone.rotary import pair_ids, rotary
 from captain_cinema.errors import WeightsError
 
 __all__ = [
     "Context",
+    "Flux1Config",
     "MMDiT",
     "MMDiTConfig",
     "PairGroup",
@@ -36,11 +48,24 @@ __all__ = [
 class _Sequence:
     """All tokens of all pairs as the single-stream blocks see them."""
 
-    x: Float[Tensor, "b pairs l dim"]  # one group: its pairs; several groups: pairs = 1, all tokens along l
-    mod: Shift
+    x: Float[Tensor, "b pairs l dim"]  # one group: its pairs; joined groups: pairs = 1, all tokens along l
     pe: Complex[Tensor, "pairs l 1 half_dim"]
+    groups: Sequence[PairGroup]
+    joined: bool  # pairs = 1
     lengths: list[int] | None  # tokens of each pair in story order, for causal attention
     order: Tensor | None  # where each token was before it was put in story order
+
+    def shift(self, modulation: Modulation, vecs: Sequence[Tensor]) -> Shift:
+        """Modulate each pair by its noise level: one row a pair, or a token where the groups are joined."""
+        if not self.joined:
+            return modulation.of_pairs(vecs[0])[0]
+        spread = [
+            modulation(vec).unsqueeze(2).expand(-1, -1, group.pair_len, -1).flatten(1, 2)
+            for vec, group in zip(vecs, self.groups, strict=True)
+        ]
+        mod = torch.cat(spread, dim=1)
+        mod = mod if self.order is None else mod[:, self.order]
+        return modulation.split(mod[:, None])[0]
 
 
 class MMDiT(nn.Module):
@@ -49,25 +74,20 @@ class MMDiT(nn.Module):
     def __init__(self, config: MMDiTConfig):
         super().__init__()
         self.config = config
-        heads, head_dim, dim = config.num_attention_heads, config.attention_head_dim, config.dim
-        hidden = int(dim * config.mlp_ratio)
-        channels = config.patch_size**2 * (config.out_channels or config.in_channels)
-        self.img_in = nn.Linear(config.in_channels, dim, bias=False)
-        self.txt_in = nn.Linear(config.joint_attention_dim, dim, bias=False)
-        self.time_in = Embedder(config.timestep_guidance_channels, dim)
-        self.guidance_in = (
-            Embedder(config.timestep_guidance_channels, dim) if config.guidance_embeds else None
-        )
-        self.img_mod = Modulation(dim, sublayers=2)
-        self.txt_mod = Modulation(dim, sublayers=2)
-        self.single_mod = Modulation(dim, sublayers=1)
-        self.double_blocks = nn.ModuleList(
-            DoubleBlock(heads, head_dim, hidden, config.eps) for _ in range(config.num_layers)
-        )
-        self.single_blocks = nn.ModuleList(
-            SingleBlock(heads, head_dim, hidden, config.eps) for _ in range(config.num_single_layers)
-        )
-        self.final = FinalLayer(dim, channels, config.eps)
+        dim, layout = config.dim, config.layout
+        channels, bias = config.timestep_guidance_channels, layout.bias
+        self.img_in = nn.Linear(config.in_channels, dim, bias=bias)
+        self.txt_in = nn.Linear(config.joint_attention_dim, dim, bias=bias)
+        self.time_in = NumberEmbedder(channels, dim, bias=bias)
+        self.guidance_in = NumberEmbedder(channels, dim, bias=bias) if config.guidance_embeds else None
+        self.pooled_in = Embedder(config.pooled_dim, dim, bias=bias) if config.pooled_dim else None
+        shared = layout.shared_modulation
+        self.img_mod = Modulation(dim, sublayers=2) if shared else None
+        self.txt_mod = Modulation(dim, sublayers=2) if shared else None
+        self.single_mod = Modulation(dim, sublayers=1) if shared else None
+        self.double_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.num_layers))
+        self.single_blocks = nn.ModuleList(SingleBlock(config) for _ in range(config.num_single_layers))
+        self.final = FinalLayer(config)
 
     def forward(
         self,
@@ -83,7 +103,7 @@ class MMDiT(nn.Module):
             groups: the pairs, one group for each frame size.
             causal: a pair sees itself and pairs with a smaller index; otherwise all pairs see each other.
             context: earlier pairs from `encode_context`, which every pair sees.
-            guidance: guidance strength of a distilled model (divided by 1000 inside a FLUX.2 embedding).
+            guidance: guidance strength of a distilled model, as users know it (3.5, say).
 
         Returns:
             One velocity tensor a group, shaped like its `img`.
@@ -115,13 +135,19 @@ class MMDiT(nn.Module):
         return Context(blocks=tuple(blocks), last_index=last)
 
     def _vecs(self, groups: Sequence[PairGroup], guidance: Tensor | float | None) -> list[Tensor]:
-        """Embed the noise level of every pair (and the guidance), once for the whole forward."""
+        """Embed each pair's noise level, guidance and pooled caption, once for the whole forward."""
         vec = self.time_in(torch.cat([group.timestep for group in groups], dim=1))
         if (guidance is None) != (self.guidance_in is None):
             wanted = "no" if self.guidance_in is None else "a"
             raise ValueError(f"this model takes {wanted} guidance strength, got {guidance!r}")
         if self.guidance_in is not None:
             vec = vec + self.guidance_in(torch.as_tensor(guidance, device=vec.device).reshape(-1, 1))
+        pooled = [group.pooled for group in groups if group.pooled is not None]
+        if len(pooled) != (0 if self.pooled_in is None else len(groups)):
+            wanted = "no pooled captions" if self.pooled_in is None else "a pooled caption for every pair"
+            raise ValueError(f"this model takes {wanted}, got them in {len(pooled)} of {len(groups)} groups")
+        if self.pooled_in is not None:
+            vec = vec + self.pooled_in(torch.cat(pooled, dim=1))
         return list(vec.split([group.img.shape[1] for group in groups], dim=1))
 
     def _run(
@@ -130,11 +156,13 @@ class MMDiT(nn.Module):
         """Run all blocks; give each group's tokens, and each single-stream block's keys and values."""
         pes = [self._pe(group) for group in groups]
         tokens = [self._run_double(*args) for args in zip(groups, vecs, pes, strict=True)]
-        seq = self._join(groups, tokens, vecs, pes, causal=causal, context=context)
+        seq = self._join(groups, tokens, pes, causal=causal, context=context)
+        mod = None if self.single_mod is None else seq.shift(self.single_mod, vecs)
         x, blocks = seq.x, []
-        for number, block in enumerate(self.single_blocks):
+        for number, block in enumerate(cast(Iterable[SingleBlock], self.single_blocks)):
             given = None if context is None else context.blocks[number]
-            x, keys_values = block(x, seq.mod, seq.pe, context=given, lengths=seq.lengths)
+            own = seq.shift(block.mod, vecs) if block.mod else mod
+            x, keys_values = block(x, own, seq.pe, context=given, lengths=seq.lengths)
             blocks.append(keys_values)
         return self._part(groups, x, seq.order), blocks
 
@@ -148,17 +176,18 @@ class MMDiT(nn.Module):
     def _run_double(self, group: PairGroup, vec: Tensor, pe: Tensor) -> Float[Tensor, "b pairs l dim"]:
         """Embed one group and run the local blocks on it; [txt; img] of each pair."""
         img, txt = self.img_in(group.img), self.txt_in(group.txt)
-        img_mod = self.img_mod.split(self.img_mod(vec).unsqueeze(2))
-        txt_mod = self.txt_mod.split(self.txt_mod(vec).unsqueeze(2))
-        for block in self.double_blocks:
-            img, txt = block(img, txt, img_mod, txt_mod, pe)
+        img_mod = None if self.img_mod is None else self.img_mod.of_pairs(vec)
+        txt_mod = None if self.txt_mod is None else self.txt_mod.of_pairs(vec)
+        for block in cast(Iterable[DoubleBlock], self.double_blocks):
+            img_own = block.img.mod.of_pairs(vec) if block.img.mod else img_mod
+            txt_own = block.txt.mod.of_pairs(vec) if block.txt.mod else txt_mod
+            img, txt = block(img, txt, img_own, txt_own, pe)
         return torch.cat([txt, img], dim=2)
 
     def _join(
         self,
         groups: Sequence[PairGroup],
         tokens: Sequence[Tensor],
-        vecs: Sequence[Tensor],
         pes: Sequence[Tensor],
         *,
         causal: bool,
@@ -171,22 +200,18 @@ class MMDiT(nn.Module):
             raise ValueError(
                 f"the context ends at pair {context.last_index:g}; pair {min(index):g} is not after it"
             )
-        mods = [self.single_mod(vec).unsqueeze(2) for vec in vecs]
         sorted_already = index == sorted(index)
+        lengths = _causal_lengths(index, length) if causal else None
         if len(groups) == 1 and (sorted_already or not causal):
-            lengths = _causal_lengths(index, length) if causal else None
-            return _Sequence(tokens[0], self.single_mod.split(mods[0])[0], pes[0], lengths, None)
+            return _Sequence(tokens[0], pes[0], groups, False, lengths, None)
         x = torch.cat([z.flatten(1, 2) for z in tokens], dim=1)
         pe = torch.cat([z.flatten(0, 1) for z in pes])
-        spread = [m.expand(-1, -1, g.pair_len, -1).flatten(1, 2) for m, g in zip(mods, groups, strict=True)]
-        mod, order, lengths = torch.cat(spread, dim=1), None, None
-        if causal:
-            lengths = _causal_lengths(index, length)
-            if not sorted_already:
-                where = torch.tensor(index).repeat_interleave(torch.tensor(length))
-                order = where.argsort(stable=True).to(x.device)
-                x, pe, mod = x[:, order], pe[order], mod[:, order]
-        return _Sequence(x[:, None], self.single_mod.split(mod[:, None])[0], pe[None], lengths, order)
+        order = None
+        if causal and not sorted_already:
+            where = torch.tensor(index).repeat_interleave(torch.tensor(length))
+            order = where.argsort(stable=True).to(x.device)
+            x, pe = x[:, order], pe[order]
+        return _Sequence(x[:, None], pe[None], groups, True, lengths, order)
 
     def _part(self, groups: Sequence[PairGroup], x: Tensor, order: Tensor | None) -> list[Tensor]:
         """Undo `_join`: the tokens of each group, [b, pairs, l, dim]."""
@@ -210,7 +235,7 @@ def init_weights(model: MMDiT, generator: torch.Generator, *, match_heads: bool 
     """Initialise for training from scratch.
 
     Linear layers get Xavier's uniform weights (each part of a fused layer by itself), modulation small ones,
-    and the output layer zeros, so that the first prediction is zero, the mean of the target.
+    biases and the output layer zeros, so that the first prediction is zero, the mean of the target.
 
     With `match_heads` the first two single-stream blocks start with W_q = W_k. A token's query equals its
     own key, and so does the query of a token with the same content elsewhere: from the first step, a name in
@@ -233,16 +258,19 @@ def init_weights(model: MMDiT, generator: torch.Generator, *, match_heads: bool 
     for module in model.modules():
         if isinstance(module, nn.Linear):
             fill(module.weight)
+            if module.bias is not None:
+                module.bias.zero_()
     for block in model.double_blocks:
         assert isinstance(block, DoubleBlock)
         for stream in (block.img, block.txt):
             fill(stream.qkv.weight, (dim, dim, dim))
     for number, block in enumerate(model.single_blocks):
         assert isinstance(block, SingleBlock)
-        fill(block.lin_in.weight, (dim, dim, dim, block.hidden, block.hidden))
+        fill(block.lin_in.weight, block.sizes)
         if match_heads and number < 2:
             block.lin_in.weight[dim : 2 * dim] = block.lin_in.weight[:dim]
-    for mod in (model.img_mod.lin, model.txt_mod.lin, model.single_mod.lin, model.final.mod):
+    mods = [module.lin for module in model.modules() if isinstance(module, Modulation)]
+    for mod in (*mods, model.final.mod):
         mod.weight.copy_(torch.randn(mod.weight.shape, generator=generator) * 0.02)
     model.final.lin.weight.zero_()
     return model
@@ -261,34 +289,28 @@ def load_mmdit(
     Raises:
         WeightsError: the folder is missing, damaged, or holds another model.
     """
-    model = _empty_model(checkpoint.read_config(folder), folder)
-    state = checkpoint.from_diffusers(checkpoint.read_weights(folder), model.state_dict())
+    config = checkpoint.read_config(folder)
+    try:
+        with torch.device("meta"):
+            model = MMDiT(config)
+    except (TypeError, ValueError, RuntimeError) as error:  # sizes that no layer can have
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{folder / 'config.json'} cannot describe a model: {reason}") from None
+    state = checkpoint.from_diffusers(checkpoint.read_weights(folder), model.state_dict(), config)
     model.load_state_dict(state, assign=True)
     return model.to(device=device, dtype=dtype).eval()
 
 
-def save_mmdit(model: MMDiT, folder: Path) -> None:
-    """Write a model as a folder that `load_mmdit` and diffusers' `from_pretrained` read."""
-    checkpoint.write_folder(folder, asdict(model.config), checkpoint.to_diffusers(model.state_dict()))
+def save_mmdit(model: MMDiT, folder: Path, *, max_shard_size: int = 10**10) -> None:
+    """Write a model as a folder that `load_mmdit` and diffusers' `from_pretrained` read.
 
+    Args:
+        model: the model.
+        folder: made if it is not there; a model in it is replaced.
+        max_shard_size: a larger model becomes several files of at most so many bytes.
 
-def _empty_model(given: dict[str, Any], folder: Path) -> MMDiT:
-    """Build the model that a config.json describes, without memory for its weights."""
-    kinds = {"axes_dims_rope": (list, tuple), "out_channels": (int, type(None)), "rope_theta": (int, float)}
-    known = {field.name: kinds.get(field.name, (type(field.default),)) for field in fields(MMDiTConfig)}
-    for name, value in given.items():
-        if name not in known:
-            raise WeightsError(
-                f"{folder / 'config.json'} has the unknown field {name!r}; is it a FLUX.2 model?"
-            )
-        if not isinstance(value, known[name]):
-            raise WeightsError(
-                f"{folder / 'config.json'} has {name} = {value!r}, which cannot describe a model"
-            )
-    try:
-        given["axes_dims_rope"] = tuple(given.get("axes_dims_rope", MMDiTConfig.axes_dims_rope))
-        with torch.device("meta"):
-            return MMDiT(MMDiTConfig(**given))
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{folder / 'config.json'} cannot describe a model: {reason}") from None
+    Raises:
+        WeightsError: the folder cannot be written.
+    """
+    weights = checkpoint.to_diffusers(model.state_dict(), model.config)
+    checkpoint.write_folder(folder, model.config, weights, max_shard_size=max_shard_size)

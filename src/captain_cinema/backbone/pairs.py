@@ -7,38 +7,6 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class MMDiTConfig:
-    """Sizes of the network: the fields and defaults of a FLUX.2 config.json."""
-
-    patch_size: int = 1
-    in_channels: int = 128  # numbers a latent token
-    out_channels: int | None = None  # None: as many as in_channels
-    num_layers: int = 8  # double-stream blocks
-    num_single_layers: int = 48
-    attention_head_dim: int = 128
-    num_attention_heads: int = 48
-    joint_attention_dim: int = 15360  # numbers a text token
-    timestep_guidance_channels: int = 256
-    mlp_ratio: float = 3.0
-    axes_dims_rope: tuple[int, ...] = (32, 32, 32, 32)  # head channels for pair, row, column, text place
-    rope_theta: int | float = 2000
-    eps: float = 1e-6
-    guidance_embeds: bool = True  # a guidance-distilled model reads the guidance strength
-
-    def __post_init__(self):
-        if sum(self.axes_dims_rope) != self.attention_head_dim or any(d % 2 for d in self.axes_dims_rope):
-            raise ValueError(
-                f"axes_dims_rope must be even and sum to attention_head_dim {self.attention_head_dim},"
-                f" got {tuple(self.axes_dims_rope)}"
-            )
-
-    @property
-    def dim(self) -> int:
-        """Width of the network."""
-        return self.num_attention_heads * self.attention_head_dim
-
-
-@dataclass(frozen=True, kw_only=True)
 class PairGroup:
     """Pairs whose frames have the same number of tokens: one scale of GoldenMem."""
 
@@ -47,6 +15,7 @@ class PairGroup:
     timestep: Float[Tensor, "b pairs"]  # noise level, 0 (clean) to 1; float32 even if the model is bfloat16
     img_ids: Float[Tensor, "pairs img_len 4"]  # (pair index, row, column, text place)
     txt_ids: Float[Tensor, "pairs txt_len 4"]
+    pooled: Float[Tensor, "b pairs pooled_dim"] | None = None  # FLUX.1: each caption as one vector
 
     def __post_init__(self):
         b, pairs, img_len, _ = self.img.shape
@@ -56,6 +25,8 @@ class PairGroup:
             "img_ids": (pairs, img_len),
             "txt_ids": (pairs, self.txt.shape[2]),
         }
+        if self.pooled is not None:
+            wanted["pooled"] = (b, pairs)
         for name, shape in wanted.items():
             got = tuple(getattr(self, name).shape)
             if got[: len(shape)] != shape:
