@@ -126,30 +126,38 @@ def train(
 
 
 def evaluate(
-    measure: Positional[Literal["identity", "motion"]],
+    measure: Positional[Literal["identity", "motion", "compute"]],
     /,
     films: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
     shots: Annotated[int, tyro.conf.arg(metavar="N")] = 12,
-    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "embedded",
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu",
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     rollout: bool = False,
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None,
     json: bool = False,
 ) -> Outcome:
     """Measure on held-out playhouse stories whether characters are kept, or shots move as told.
 
+    `compute` counts instead what a preset's keyframes cost (table 3, figure 4); nothing is drawn or loaded.
+
     Args:
-        measure: identity, or motion.
+        measure: identity, motion, or compute.
         films: how many held-out films.
         seed: of the run.
         shots: shots a film.
-        preset: the models to measure.
+        preset: the models to measure, embedded if left out; compute counts any, paper if left out.
         device: cpu or cuda.
         weights: measure these weights instead of the preset's.
         rollout: identity only: give the model its own frames as history, not the true ones.
+        output: compute only: draw figure 4 into this folder.
         json: print one JSON object at the end.
     """
+    if measure == "compute":
+        return _compute(preset or "paper", output)
+    if output is not None:
+        raise CinemaError(f"--output is for `evaluate compute`; `evaluate {measure}` draws no figure")
     from captain_cinema import presets
     from captain_cinema.progress import Reporter
 
@@ -157,7 +165,7 @@ def evaluate(
         raise CinemaError(
             f"{films} films of {shots} shots measure nothing; give 1 film or more, of 2 shots or more"
         )
-    backend = presets.load_backend(preset, device=device, weights=weights)
+    backend = presets.load_backend(preset or "embedded", device=device, weights=weights)
     with Reporter().stage("films", films) as stage:
 
         def progress(done: int, total: int) -> None:
@@ -172,3 +180,17 @@ def evaluate(
 
             result = motion.run(backend, films, seed, shots, progress)
     return Outcome(data=result.as_dict(), text=result.table())
+
+
+def _compute(preset: str, output: Path | None) -> Outcome:
+    from captain_cinema.evaluate.cost_table import compute_table, draw_figure
+
+    counted = compute_table(preset)
+    data, text = counted.as_dict(), counted.table()
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        path = output / f"compute-{preset}.png"
+        draw_figure(preset, path)
+        data["figure"] = str(path)
+        text += f"\n\nfigure 4: {path}"
+    return Outcome(data=data, text=text)

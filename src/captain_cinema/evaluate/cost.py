@@ -120,10 +120,16 @@ def default_memory(pairs: int, rows: int) -> Memory:
     25 rows give 25, 15, 9, 5, 3, and each scale serves a fifth of the pairs: 4x7 for 32. Table 3's memories
     stop at a depth of three.
     """
-    depth = 0
-    while depth < DEEPEST and _allows(rows, depth + 1):
-        depth += 1
+    depth = min(DEEPEST, deepest(rows))
     return Memory(groups=depth, images=-(-pairs // (depth + 1)))
+
+
+def deepest(rows: int) -> int:
+    """How often a frame of so many token rows can be shrunk."""
+    depth = 0
+    while _allows(rows, depth + 1):
+        depth += 1
+    return depth
 
 
 def _allows(rows: int, depth: int) -> bool:
@@ -149,10 +155,9 @@ def parse_memory(text: str, pairs: int, rows: int) -> Memory | None:
         raise CinemaError(f"--goldenmem {text!r} is no memory; give groups x images, such as 3x8, or none")
     memory = Memory(groups=int(match[1]), images=int(match[2]))
     if not _allows(rows, memory.groups):
-        deepest = max(depth for depth in range(memory.groups) if _allows(rows, depth))
         raise CinemaError(
             f"--goldenmem {text} is deeper than a frame of {rows} token rows allows;"
-            f" give at most {deepest} groups"
+            f" give at most {deepest(rows)} groups"
         )
     if memory.pairs < pairs:
         images = -(-pairs // (memory.groups + 1))

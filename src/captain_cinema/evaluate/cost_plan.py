@@ -229,12 +229,15 @@ def as_text(plan: Plan) -> str:
     return "\n\n".join([head, _parameters(plan), _tokens(plan), _flops(plan), _memory(plan), _gpus(plan)])
 
 
-def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
-    """Columns as wide as they need, the first to the left, the others to the right."""
+def table(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "  ") -> str:
+    """Columns as wide as they need, the first `left` of them to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
     lines = []
     for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(widths[i + 1]) for i, cell in enumerate(row[1:]))]
+        cells = [
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 
