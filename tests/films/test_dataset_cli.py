@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -120,6 +121,49 @@ def test_cuts(films, capsys) -> None:
     assert "in 41 frames" in capsys.readouterr().out
     code, data, _ = cinema(capsys, "dataset", "cuts", films / "none.mp4")
     assert code == 2
+
+
+@pytest.fixture(scope="module")
+def dataset(films, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "dataset"
+    assert cli.main(["dataset", "build", str(films), "-o", str(folder)]) == 0
+    return folder
+
+
+def test_stats(dataset, capsys) -> None:
+    code, data, _ = cinema(capsys, "dataset", "stats", dataset)
+    assert code == 0
+    assert (data["films"], data["shots"], data["kept"], data["dropped"]) == (3, 8, 16, 0)
+    assert cli.main(["dataset", "stats", str(dataset)]) == 0
+    assert "16 kept" in capsys.readouterr().out
+    assert cinema(capsys, "dataset", "stats", dataset.parent)[0] == 2
+
+
+def test_show(dataset, tmp_path, capsys) -> None:
+    code, data, _ = cinema(capsys, "dataset", "show", dataset, "-o", tmp_path / "page.html")
+    assert (code, data["shown"]) == (0, 16)
+    assert "data:image/jpeg" in (tmp_path / "page.html").read_text("utf-8")
+    assert cinema(capsys, "dataset", "show", dataset)[1]["page"] == str(dataset) + ".html"
+
+
+def test_verify(dataset, films, tmp_path, capsys) -> None:
+    code, data, _ = cinema(capsys, "dataset", "verify", dataset)
+    assert (code, data["problems"]) == (0, [])
+    shutil.copytree(dataset, tmp_path / "damaged")
+    shard = next((tmp_path / "damaged" / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-1])
+    code, data, _ = cinema(capsys, "dataset", "verify", tmp_path / "damaged")
+    assert code == 1
+    assert shard.name in data["problems"][0]["path"]
+    assert cinema(capsys, "dataset", "build", films, "-o", tmp_path / "damaged")[1]["decoded"] == 1
+    assert cinema(capsys, "dataset", "verify", tmp_path / "damaged")[0] == 0
+
+
+def test_export(dataset, tmp_path, capsys) -> None:
+    code, data, _ = cinema(capsys, "dataset", "export", dataset, "-o", tmp_path / "web", "--shots", 2)
+    assert (code, data["shards"]) == (0, 1)
+    assert data["keyframes"] > data["samples"] > 0
+    assert cinema(capsys, "dataset", "export", dataset, "-o", tmp_path / "web")[0] == 2
 
 
 def test_names_that_are_no_unicode(tmp_path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -43,7 +44,7 @@ def build(
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
-    detector: DetectorName = "content",
+    detector: DetectorName = "adaptive",
     threshold: Threshold = None,
     shortest_shot: Seconds = 0.2,
     short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 400,
@@ -101,7 +102,7 @@ def build(
 def cuts(
     film: Positional[Annotated[Path, tyro.conf.arg(metavar="FILM")]],
     /,
-    detector: DetectorName = "content",
+    detector: DetectorName = "adaptive",
     threshold: Threshold = None,
     shortest_shot: Seconds = 0.2,
     json: bool = False,
@@ -135,6 +136,101 @@ def cuts(
     lines = [f"{cut.frame:8d} {cut.seconds:11.3f} s{'  gradual' if cut.gradual else ''}" for cut in found]
     said = f"{len(found)} cuts in {decoding.frames} frames ({decoding.seconds:.1f} s)"
     return Outcome(data=data, text="\n".join([*lines, said]))
+
+
+def stats(folder: Positional[DatasetFolder], /, json: bool = False) -> Outcome:
+    """Count what is in a dataset: films, shots, keyframes kept and dropped and why, captions, bytes.
+
+    Args:
+        folder: the dataset.
+        json: print one JSON object.
+    """
+    from captain_cinema.films.store.stats import stats as count
+
+    numbers = count(folder)
+    return Outcome(data=numbers.as_dict(), text=numbers.table())
+
+
+def show(
+    folder: Positional[DatasetFolder],
+    /,
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PAGE")] = None,
+    keyframes: Annotated[int, tyro.conf.arg(metavar="N")] = 400,
+    json: bool = False,
+) -> Outcome:
+    """Write one page that shows a dataset: keyframes and captions, kept and dropped with reasons, crops.
+
+    Args:
+        folder: the dataset.
+        output: the HTML file; named after the dataset and beside it if left out.
+        keyframes: shown at most, spread over all films.
+        json: print one JSON object.
+    """
+    from captain_cinema.films.store.page import write_page
+
+    whole = folder.resolve()
+    page = output or whole.with_name(f"{whole.name}.html")
+    shown = write_page(folder, page, keyframes=keyframes)
+    return Outcome(data={"page": str(page), "shown": shown}, text=f"{shown} keyframes shown: {page}")
+
+
+def verify(folder: Positional[DatasetFolder], /, json: bool = False) -> Outcome:
+    """Check every byte of a dataset against its records; exit code 1 if something is wrong.
+
+    Args:
+        folder: the dataset.
+        json: print one JSON object.
+    """
+    from captain_cinema.films.store.verify import verify as check
+    from captain_cinema.progress import Reporter
+
+    with Reporter().stage("verify", _count_films(folder), unit="film") as stage:
+        problems = check(folder, progress=lambda done, total: stage.step("checked"))
+    data = {"dataset": str(folder), "problems": [dataclasses.asdict(problem) for problem in problems]}
+    lines = [f"{problem.path}: {problem.message}; {problem.mend}" for problem in problems]
+    said = f"{len(problems)} problems" if problems else f"all is well in {folder}"
+    return Outcome(data=data, text="\n".join([*lines, said]), code=1 if problems else 0)
+
+
+def export(
+    folder: Positional[DatasetFolder],
+    /,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
+    shots: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    role: Literal["middle", "first"] | None = None,
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    json: bool = False,
+) -> Outcome:
+    """Write a dataset as a WebDataset: numbered tars that stream in film order.
+
+    Args:
+        folder: the dataset.
+        output: a new or empty folder.
+        shots: keyframes of a sample, in story order; each keyframe is a sample of its own if left out.
+        role: mid-shot frames or first frames alone.
+        seed: shuffles the films.
+        json: print one JSON object.
+    """
+    from captain_cinema.films.store.export import export_webdataset
+    from captain_cinema.films.store.reader import Dataset
+    from captain_cinema.progress import Reporter
+
+    opened = Dataset(folder)
+    with Reporter().stage("export", len(opened.film_ids()), unit="film") as stage:
+        done = export_webdataset(
+            opened,
+            output,
+            shots=shots,
+            role=role,
+            seed=seed,
+            progress=lambda done, total: stage.step("written"),
+        )
+    said = f"{done.samples} samples in {done.shards} tars: {output}"
+    return Outcome(data=dataclasses.asdict(done), text=said)
+
+
+def _count_films(folder: Path) -> int:
+    return sum(1 for _ in (folder / "films").glob("*.json"))
 
 
 def _check(
@@ -194,4 +290,11 @@ class _Telling:
         self.report.say(text)
 
 
-COMMANDS = {"build": build, "cuts": cuts}
+COMMANDS = {
+    "build": build,
+    "cuts": cuts,
+    "stats": stats,
+    "show": show,
+    "verify": verify,
+    "export": export,
+}

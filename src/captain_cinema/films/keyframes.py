@@ -17,7 +17,7 @@ from captain_cinema.films.records import Role
 
 HELD_BYTES = 448 << 20
 """What the held frames of a film take at most."""
-MOST = 768
+MOST = 192
 """Frames held at most, however small."""
 FIRST, SPREAD = 6, 16
 """Frames held from the start of a shot, and spread over all of it."""
