@@ -178,6 +178,8 @@ class _Decoder:
             except av.error.FFmpegError:
                 failures += 1
                 self.decoding.corrupt += 1
+            except IndexError:
+                return  # PyAV ends every stream, and trips over those that appeared on the way
             except OSError as error:
                 raise MediaError(f"reading failed: {error.strerror or error}", "error") from None
 

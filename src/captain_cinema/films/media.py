@@ -233,6 +233,6 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
                 return frames[0]
             if count >= PROBE_PACKETS:
                 break
-    except (av.error.FFmpegError, OSError):
+    except (av.error.FFmpegError, OSError, IndexError):  # the last: see decode.py
         return None
     return None

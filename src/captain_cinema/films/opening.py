@@ -151,7 +151,7 @@ def open_film(path: Path) -> Iterator[InputContainer]:
 def _why_not(handle: int, error: Exception) -> tuple[str, Literal["rejected", "error"]]:
     """Why a file that FFmpeg does not open is no film, as far as its first bytes tell."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory to open it", "error"
+        return "its header asks for more memory than there is", "rejected"
     if isinstance(error, OSError) and error.errno == errno.EIO:
         return f"reading failed: {error.strerror}", "error"
     try:
