@@ -1,4 +1,4 @@
-"""Every setting of the data pipeline that changes its result. Defaults were tuned on real films: docs/films.md."""
+"""Every setting of the data pipeline that changes its result. Defaults are tuned on real films: docs/films.md."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class FilmSettings:
     quality: int = 92
     """Of the stored JPEG."""
     black_luma: float = 16.0
-    """Mean brightness below which a frame is black."""
+    """Mean brightness below which a frame is black, unless something in it stands out."""
     flat_deviation: float = 6.0
     """Standard deviation of brightness below which a frame is flat."""
-    blur_sharpness: float = 4.0
+    blur_sharpness: float = 2.8
     """Sharpness below which a frame is blurred."""
-    text_share: float = 0.35
-    """Share of the picture covered by lettering past which it is a text card or credits."""
+    text_share: float = 0.75
+    """Share of the sharp edges that is lettering past which it is a text card or credits."""
     duplicate_distance: int = 6
     """Bits of 64 by which perceptual hashes of two keyframes differ at most to be the same picture."""
     stretch_seconds: float = 600.0

@@ -1,0 +1,102 @@
+"""How much of what there is to see in a frame is lettering: text cards and credits.
+
+Letters are strokes: thin, all of one brightness, on an even ground, side by side in lines. Strokes stand out
+from what a morphological opening (or closing, for dark ones) leaves of an image. Closing gaps between them
+makes lines of text into blobs, which are told from other blobs by their shape, by how even the ground between
+the strokes is, and by how often a row of pixels goes from ground to stroke. On a card nearly all sharp edges
+lie in such lines; in a picture with a title or subtitles over it, the picture has edges of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+WIDTH = 400
+"""At which edges are counted and ordinary letters are looked for."""
+FEWEST_EDGES = 30
+ENOUGH = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A size of letters."""
+
+    whole: bool
+    """Looked for in the whole image rather than at `WIDTH`."""
+    stroke: int
+    """Strokes are thinner than so many pixels."""
+    gap: tuple[int, int]
+    """Width and height of the gaps that are closed."""
+
+
+SCALES = (
+    Scale(whole=False, stroke=9, gap=(11, 3)),
+    Scale(whole=False, stroke=31, gap=(41, 7)),
+    Scale(whole=True, stroke=7, gap=(13, 1)),
+)
+
+
+def text_share(grey: UInt8[np.ndarray, "h w"]) -> float:
+    """Share of the sharp edges of an image that is lettering, 0 to 1."""
+    height, width = grey.shape
+    small = grey
+    if width > WIDTH:
+        size = (WIDTH, max(1, round(height * WIDTH / width)))
+        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    across, down = (
+        cv2.convertScaleAbs(cv2.Sobel(small, cv2.CV_16S, *way), alpha=0.5) for way in ((1, 0), (0, 1))
+    )
+    slopes = np.asarray(cv2.add(across, down))
+    edges = slopes > max(20.0, 0.25 * float(np.percentile(slopes, 99.5)))
+    count = int(edges.sum())
+    if count < FEWEST_EDGES:
+        return 0.0
+    lettering = np.zeros(edges.shape, bool)
+    share = 0.0
+    for scale in SCALES:
+        if share > ENOUGH or (scale.whole and small is grey):
+            break
+        image = grey if scale.whole else small
+        factor = small.shape[1] / image.shape[1]
+        for left, top, right, bottom in lines_of_text(image, scale):
+            rows = slice(max(0, int(top * factor) - 2), int(bottom * factor) + 3)
+            lettering[rows, max(0, int(left * factor) - 2) : int(right * factor) + 3] = True
+        share = float((edges & lettering).sum()) / count
+    return share
+
+
+def lines_of_text(grey: UInt8[np.ndarray, "h w"], scale: Scale) -> Iterator[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of what looks like a line of letters of a size."""
+    element = cv2.getStructuringElement(cv2.MORPH_RECT, (scale.stroke, scale.stroke))
+    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
+        standing_out = np.asarray(cv2.morphologyEx(grey, operation, element))
+        limit = max(25.0, 0.5 * float(np.percentile(standing_out, 99.7)))
+        strokes = (standing_out > limit).astype(np.uint8)
+        gap = cv2.getStructuringElement(cv2.MORPH_RECT, scale.gap)
+        blobs = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, gap)
+        boxes = cv2.connectedComponentsWithStats(blobs, connectivity=8)[2][1:]
+        for left, top, width, height, _ in boxes.tolist():
+            if height < 3 or width < max(10, 1.8 * height) or height > 2.2 * scale.stroke:
+                continue
+            box = (slice(top, top + height), slice(left, left + width))
+            if is_lettering(grey[box], strokes[box]):
+                yield left, top, left + width, top + height
+
+
+def is_lettering(grey: UInt8[np.ndarray, "h w"], strokes: UInt8[np.ndarray, "h w"]) -> bool:
+    """Whether strokes in a box are letters on an even ground."""
+    inside = strokes.astype(bool)
+    if not 0.12 < float(inside.mean()) < 0.75:
+        return False
+    ground = grey[cv2.dilate(strokes, np.ones((3, 3), np.uint8)) == 0]
+    unevenness = float(ground.std()) if len(ground) >= 5 else 0.0
+    contrast = abs(float(np.median(grey[inside])) - float(np.median(grey[~inside])))
+    if unevenness > 3 + 0.2 * contrast:
+        return False
+    changes = np.abs(np.diff(strokes.astype(np.int8), axis=1)).sum(1)
+    return int(changes.max()) >= grey.shape[1] / grey.shape[0]
