@@ -81,6 +81,12 @@ class Flops:
         )
 
 
+def unit_of(most: float) -> tuple[float, str]:
+    """Factor and prefix that make so many PFLOPs a number above one."""
+    units = ((1.0, "P"), (1e3, "T"), (1e6, "G"))
+    return next((unit for unit in units if most * unit[0] >= 1), units[-1])
+
+
 # --- what the pairs are ---
 
 

@@ -20,6 +20,7 @@ from captain_cinema.evaluate.cost import (
     scales_of,
     tokens_of,
     training_flops,
+    unit_of,
 )
 from captain_cinema.evaluate.cost_memory import (
     GIB,
@@ -247,10 +248,9 @@ def billions(number: float) -> str:
     return f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.2f} M"
 
 
-def pflops(flops: Flops) -> str:
+def digits(value: float) -> str:
     """Three digits that mean something."""
-    value = flops.total / PETA
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def gib(number: float) -> str:
@@ -280,9 +280,14 @@ def _tokens(plan: Plan) -> str:
 
 
 def _flops(plan: Plan) -> str:
+    factor, prefix = unit_of(plan.forward.total * plan.steps / PETA)
+
+    def told(flops: Flops) -> str:
+        return digits(factor * flops.total / PETA)
+
     share = plan.forward.total / plan.full_context.total
     guided = "" if plan.sizes.passes == 1 else f" x {plan.sizes.passes} for guidance"
-    forward = f"{share:.2f} of full context's {pflops(plan.full_context)}" if plan.memory else "full context"
+    forward = f"{share:.2f} of full context's {told(plan.full_context)}" if plan.memory else "full context"
     rows = [
         ("a forward", plan.forward, forward),
         ("a sampled frame", plan.sampled, f"{plan.steps} steps{guided}, all pairs in each"),
@@ -292,8 +297,8 @@ def _flops(plan: Plan) -> str:
         batch = f"{plan.request.batch} sequence{'s' if plan.request.batch > 1 else ''} a GPU"
         rows.append((f"a training step, {name}", flops, f"{batch}, blocks checkpointed"))
     width = max(len(name) for name, _, _ in rows)
-    lines = [f"  {name:{width}}  {pflops(flops):>8}  {said}" for name, flops, said in rows]
-    return "PFLOPs\n" + "\n".join(lines)
+    lines = [f"  {name:{width}}  {told(flops):>8}  {said}" for name, flops, said in rows]
+    return f"{prefix}FLOPs\n" + "\n".join(lines)
 
 
 def _memory(plan: Plan) -> str:

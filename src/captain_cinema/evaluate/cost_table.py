@@ -15,6 +15,7 @@ from captain_cinema.evaluate.cost import (
     frame_of,
     scales_of,
     tokens_of,
+    unit_of,
 )
 from captain_cinema.evaluate.cost_plan import table
 from captain_cinema.evaluate.cost_sizes import Sizes, sizes_of
@@ -91,9 +92,10 @@ class Compute:
             rows.append(self._cells(row, scale))
         told = (
             f"a forward, all frames: {prefix}FLOPs; all frames are drawn together in every step.\n"
-            "paper: PFLOPs of table 3 (FLUX.1-dev), estimated there as tokens x steps x FLOP a token. That leaves"
-            " out\nattention between pairs, which grows with the square of the tokens: compare the paper's share"
-            " with that\nof the tokens. short text: a quarter of the text tokens where the frame is shrunk."
+            "paper: PFLOPs of table 3 (FLUX.1-dev), estimated there as tokens x steps x FLOP a token.\n"
+            "That leaves out attention between pairs, which grows with the square of the tokens: compare\n"
+            "the paper's share with that of the tokens. short text: a quarter of the text tokens where\n"
+            "the frame is shrunk."
         )
         return f"{head}\n\n{table(rows, left=2)}\n\n{told}"
 
@@ -107,12 +109,6 @@ class Compute:
             return cells
         share = "" if row.paper_of_full is None else f"{row.paper_of_full:.2f}"
         return [*cells, f"{row.paper_pflops:.0f}", share]
-
-
-def unit_of(most: float) -> tuple[float, str]:
-    """Factor and prefix that make the most PFLOPs of a table a number above one."""
-    units = ((1.0, "P"), (1e3, "T"), (1e6, "G"))
-    return next((unit for unit in units if most * unit[0] >= 1), units[-1])
 
 
 def _short(value: float) -> str:
