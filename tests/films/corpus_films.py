@@ -222,7 +222,7 @@ def _one_pixel(path: Path) -> Expected:
 def _8k(path: Path) -> Expected:
     with av.open(str(path), "w") as container:
         stream = add_stream(container, "mjpeg", size=(7680, 4320), pixels="yuvj420p", options={})
-        frame = VideoFrame.from_ndarray(picture(seed_of(path.name)), format="rgb24")
+        frame = VideoFrame.from_ndarray(picture(seed_of(path.name), size=(640, 360)), format="rgb24")
         frame = frame.reformat(7680, 4320, "yuvj420p", interpolation="POINT")
         for number in range(2):
             frame.pts, frame.time_base = number, Fraction(1, FPS)
