@@ -1,4 +1,4 @@
-"""Every setting of the data pipeline that changes its result. Defaults are tuned on real films: docs/films.md."""
+"""Every setting of the data pipeline that changes its result. How the defaults were tuned: docs/films.md."""
 
 from __future__ import annotations
 
