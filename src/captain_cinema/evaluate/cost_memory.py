@@ -58,7 +58,7 @@ UNITS: dict[Layout, Units] = {
         single_joined=4.0,
         training=6.3,
         recompute=20.7,
-        recompute_joined=4.5,
+        recompute_joined=0,
     ),
 }
 VAE_PIXEL_BYTES = 1536
