@@ -13,7 +13,6 @@ from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
 
 if TYPE_CHECKING:
-    from captain_cinema.films.publishing import AnnotatorChoice
     from captain_cinema.films.report import Event
     from captain_cinema.films.workers import Crew
     from captain_cinema.progress import Reporter
@@ -42,6 +41,8 @@ def build(
     cast: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
     annotator: Annotated[str, tyro.conf.arg(metavar="none|sidecar|URL")] = "none",
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    per_minute: Annotated[float | None, tyro.conf.arg(metavar="N")] = None,
+    prices: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="IN OUT")] = None,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
     detector: DetectorName = "adaptive",
@@ -62,6 +63,8 @@ def build(
         cast: a YAML file with the characters that captions may name, film by film.
         annotator: who writes the captions: nobody, files beside the films, or an OpenAI-compatible endpoint.
         model: the endpoint's.
+        per_minute: requests to the endpoint at most.
+        prices: what a million tokens cost, in and out; then the cost is told.
         workers: processes; one film a task, long films in stretches. This process alone if left out.
         ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
         detector: of cuts.
@@ -72,9 +75,11 @@ def build(
         json: print one JSON object at the end.
     """
     _check(workers=workers, shortest_shot=shortest_shot, short_side=short_side, stretch=stretch)
+    from captain_cinema.films.annotate import load_cast
     from captain_cinema.films.build import BuildTask
     from captain_cinema.films.build import build as build_dataset
     from captain_cinema.films.media import find_films
+    from captain_cinema.films.publishing import AnnotatorChoice
     from captain_cinema.films.settings import FilmSettings
     from captain_cinema.progress import Reporter
 
@@ -85,7 +90,13 @@ def build(
         short_side=short_side,
         stretch_seconds=stretch,
     )
-    choice = _choice(annotator, cast, model)
+    choice = AnnotatorChoice(
+        spec=annotator,
+        model=model,
+        cast={} if cast is None else load_cast(cast),
+        per_minute=per_minute,
+        prices=prices,
+    )
     found = find_films(films)
     task = BuildTask(
         films=found,
@@ -250,13 +261,6 @@ def _check(
         raise CinemaError(f"--stretch {stretch:g} is too short; give 1 second or more")
 
 
-def _choice(annotator: str, cast: Path | None, model: str | None) -> AnnotatorChoice:
-    from captain_cinema.films.annotate import load_cast
-    from captain_cinema.films.publishing import AnnotatorChoice
-
-    return AnnotatorChoice(spec=annotator, model=model, cast={} if cast is None else load_cast(cast))
-
-
 def _crew(workers: int | None, ray: str | None) -> Crew:
     from captain_cinema.films.workers import Alone, Processes
 
@@ -278,12 +282,10 @@ class _Telling:
         from captain_cinema.progress import spoken_time
 
         now = time.monotonic()
-        text = event.text
-        if not text:
-            if now - self.said < QUIET_SECONDS:
-                return
-            text = f"{spoken_time(event.done)} of {spoken_time(event.total)} of film are decoded"
+        if event.quiet and now - self.said < QUIET_SECONDS:
+            return
         self.said = now
+        text = event.text or f"{spoken_time(event.done)} of {spoken_time(event.total)} of film are decoded"
         if 0 < event.done < event.total:
             left = (now - self.started) / event.done * (event.total - event.done)
             text += f", about {spoken_time(left)} left"

@@ -6,6 +6,7 @@ film's duplicates depend on the films before it. So the dataset is a function of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -14,8 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from captain_cinema.errors import CinemaError
-from captain_cinema.films.annotate import Annotator
+from captain_cinema.films.annotate import Annotator, Usage, unused_keys
 from captain_cinema.films.filming import STOPPING, Film, file_record, fold, is_there
+from captain_cinema.films.finishing import versions
 from captain_cinema.films.ledger import WORK, Ledger, draft_key, path_text, sweep_parts
 from captain_cinema.films.ordering import Publisher, note_file
 from captain_cinema.films.publishing import AnnotatorChoice, fingerprint, kept_draft
@@ -54,15 +56,28 @@ def build(task: BuildTask, crew: Crew, tell: Tell = lambda event: None) -> Build
     try:
         if not task.films:
             raise CinemaError("there is no film to build from; name films, folders of films, or patterns")
+        # Workers may be elsewhere: what they are told of does not depend on where this process is.
+        task = replace(
+            task,
+            dataset=Path(os.path.abspath(task.dataset)),
+            films=[Path(os.path.abspath(path)) for path in task.films],
+        )
         _forget_beginnings(task.dataset)
         create_dataset(task.dataset, task.settings)
-        with _alone_in(task.dataset), closing(task.choice.make(task.dataset)) as reader:
+        with _alone_in(task.dataset), closing(_reader(task, tell)) as reader:
             reader.check()
             clean(task.dataset)
             sweep_parts(task.dataset)
             return _Build(task, crew, tell, reader, Ledger.load(task.dataset)).run()
     finally:
         crew.close()
+
+
+def _reader(task: BuildTask, tell: Tell) -> Annotator:
+    def told(usage: Usage) -> None:
+        tell(Event(done=0, total=0, text=f"annotation: {usage}", quiet=True))
+
+    return task.choice.make(task.dataset, told)
 
 
 def _forget_beginnings(dataset: Path) -> None:
@@ -106,6 +121,8 @@ class _Build:
         surveys = self._survey_all(list(dict.fromkeys(self.task.films)))
         self.ledger.note(surveys)
         films, copies = self._group(surveys)
+        for key in unused_keys(self.task.choice.cast, [film.record() for film in films]):
+            self.tell(Event(done=0, total=0, text=f"the cast file's '{key}' is the name of no film here"))
         publisher = Publisher(
             dataset=self.task.dataset,
             settings=self.task.settings,
@@ -145,6 +162,8 @@ class _Build:
 
         def keep(path: Path, found: Survey) -> Iterable[Job]:
             surveys[path] = found
+            text = f"{len(surveys)} of {len(paths)} files looked at"
+            self.tell(Event(done=0, total=0, text=text, quiet=True))
             return ()
 
         def failed(path: Path, error: Exception) -> Iterable[Job]:
@@ -177,7 +196,17 @@ class _Build:
     def _is_done(self, path: Path, digest: str) -> bool:
         """Whether a file of this content needs no look inside: its film is there, or it is a copy of one."""
         stored = self.ledger.films.get(digest[:16])
-        return stored is not None and stored.settings == self.task.settings.digest
+        if stored is not None and stored.settings == self.task.settings.digest:
+            return True
+        return self._was_rejected(path, digest) is not None
+
+    def _was_rejected(self, path: Path, digest: str) -> FilmRecord | None:
+        """The record of a file that these very settings and libraries found nothing in."""
+        known = self.ledger.files.get(path_text(path))
+        if known is None or known.verdict != "rejected" or known.digest != digest:
+            return None
+        same = known.settings == self.task.settings.digest and known.versions == versions(self.task.settings)
+        return known if same else None
 
     def _group(self, surveys: Sequence[Survey]) -> tuple[list[Film], list[tuple[Path, Film]]]:
         """Films, one a content: that which the dataset has already, or else the first; and their copies."""
@@ -209,6 +238,10 @@ class _Build:
         if film.survey.verdict:
             film.failure = (film.survey.verdict, film.survey.reason)
             return []
+        rejected = self._was_rejected(film.path, film.survey.digest)
+        if rejected is not None:
+            film.failure = ("rejected", rejected.reason)
+            return []
         stored = self.ledger.films.get(film.id)
         if stored is not None:
             same = stored.settings == self.task.settings.digest
@@ -228,12 +261,12 @@ class _Build:
         self.done += job.seconds
         jobs = publisher.advance()
         if job.seconds:
-            self.tell(Event(done=self.done, total=self.total, text=""))
+            self.tell(Event(done=self.done, total=self.total, text="", quiet=True))
         return jobs
 
     def _told(self, record: FilmRecord) -> None:
         text = f"{record.name}: {summary(record)}"
-        self.tell(Event(done=self.done, total=self.total, text=text, record=record))
+        self.tell(Event(done=self.done, total=self.total, text=text))
 
     def _copy(self, path: Path, original: FilmRecord, results: dict[str, FilmRecord]) -> None:
         """A file with the content of another one shares its fate, or is its duplicate."""

@@ -96,11 +96,6 @@ class Ledger:
         value: dict[str, Any] = {path: asdict(seen) for path, seen in sorted(self.seen.items())}
         write_json(self.dataset / SEEN, value)
 
-    def film_at(self, path: Path) -> FilmRecord | None:
-        """The finished film that a path gave."""
-        text = path_text(path)
-        return next((film for film in self.films.values() if film.path == text), None)
-
 
 def work_folder(dataset: Path, film: str, key: str) -> Path:
     """Where a film is worked on."""

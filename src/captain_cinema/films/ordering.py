@@ -10,7 +10,7 @@ from pathlib import Path
 from captain_cinema.films.annotate import Annotator
 from captain_cinema.films.duplicates import Key, Original, Seen, copied_from, film_order
 from captain_cinema.films.filming import Film
-from captain_cinema.films.finishing import Draft, decide
+from captain_cinema.films.finishing import Draft, decide, versions
 from captain_cinema.films.ledger import Ledger, sweep
 from captain_cinema.films.publishing import (
     AnnotatorChoice,
@@ -210,7 +210,7 @@ class Publisher:
     def _failed_film(self, film: Film) -> None:
         assert film.failure is not None
         verdict, reason = film.failure
-        record = replace(film.record(), verdict=verdict, reason=reason)
+        record = replace(film.record(), verdict=verdict, reason=reason, versions=versions(self.settings))
         if record.id in self.ledger.films:
             remove_film(self.dataset, record.id)
         note_file(self.dataset, self.ledger, record)

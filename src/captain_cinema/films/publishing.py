@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,20 +37,38 @@ class AnnotatorChoice:
     spec: str = "none"
     model: str | None = None
     cast: dict[str, list[CastMember]] = field(default_factory=dict)
+    per_minute: float | None = None
+    """Requests at most."""
+    prices: tuple[float, float] | None = None
+    """Of a million tokens in and out, to tell the cost."""
 
     @property
     def is_remote(self) -> bool:
         """Whether frames go over a network, paced and paid for, so that one at a time asks."""
         return self.spec not in ("none", "sidecar")
 
-    def make(self, dataset: Path) -> Annotator:
+    def make(self, dataset: Path, report: Callable[[Usage], None] | None = None) -> Annotator:
         """The annotator itself.
+
+        Args:
+            dataset: whose cache holds the answers.
+            report: told what it did and cost, after every batch.
 
         Raises:
             CinemaError: it cannot begin.
         """
+        settings = None
+        if self.is_remote:
+            from captain_cinema.films.annotate.endpoint import EndpointSettings
+
+            price_in, price_out = self.prices or (None, None)
+            settings = EndpointSettings(
+                per_minute=self.per_minute, input_price=price_in, output_price=price_out
+            )
         folder = dataset / "cache" / "annotations"
-        return annotator(self.spec, cast=self.cast, cache=folder, model=self.model)
+        return annotator(
+            self.spec, cast=self.cast, cache=folder, model=self.model, settings=settings, report=report
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

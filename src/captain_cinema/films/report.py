@@ -26,8 +26,9 @@ class Event:
     total: float
     """Of all films that need work, as far as their headers tell."""
     text: str
-    """What became of a film; empty if only time has passed."""
-    record: FilmRecord | None = None
+    """What there is to tell; empty if only time has passed."""
+    quiet: bool = False
+    """Whether it is worth a line only if nothing was said for a while."""
 
 
 Tell = Callable[[Event], None]

@@ -21,6 +21,8 @@ from captain_cinema.films.settings import FilmSettings
 
 WORTH_IT = 1.5
 """Films of so many stretches are divided."""
+LARGE = 64 << 20
+"""Bytes from which on a film whose header does not say how long it is may be long."""
 LEAD_SECONDS, LEAD_FRAMES = 20.0, 300
 """How early a stretch starts."""
 ALIGN = 100
@@ -75,17 +77,21 @@ def plan_stretches(path: Path, probe: Probe, settings: FilmSettings) -> Plan:
     """Divide a film; the same film and settings always give the same plan."""
     unbroken = Plan(stretches=(UNBROKEN,))
     length = settings.stretch_seconds
-    if not probe.seconds or length <= 0 or probe.seconds < WORTH_IT * length:
+    may_be_long = probe.size >= LARGE if probe.seconds is None else probe.seconds >= WORTH_IT * length
+    if not may_be_long:
         return unbroken
     stamps = read_stamps(path, probe)
     if stamps is None:
         return unbroken
-    count = max(2, round(probe.seconds / length))
     total = len(stamps.frames)
+    lasts = float(stamps.frames[-1] - stamps.frames[0]) * stamps.tick
+    if lasts < WORTH_IT * length:
+        return unbroken
+    count = max(2, round(lasts / length))
     begins = [total * number // count for number in range(count)]
     ends: list[int | None] = [*begins[1:], None]
     seconds = (stamps.frames - stamps.frames[0]) * stamps.tick
-    rate = total / max(probe.seconds, 1e-3)
+    rate = total / lasts
     lead = max(LEAD_FRAMES, math.ceil(LEAD_SECONDS * rate))
     parts = []
     for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
