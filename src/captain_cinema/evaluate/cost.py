@@ -3,7 +3,7 @@
 Every matrix product and both products of attention are counted, two operations a multiply-add; what is
 elementwise is not, as in torch's FlopCounterMode, against which a test holds these counts. The paper's own
 estimate, tokens x steps x operations a token, leaves attention between pairs out, which grows with the square
-of the context and is half of all work at 32 pairs.
+of the context and is two thirds of all work at 32 pairs in full context.
 """
 
 from __future__ import annotations
