@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captain_cinema.backbone.text import MEANING_DIM, PhraseEncoder
 from captain_cinema.playhouse import story
 from captain_cinema.train.film_pool import Pool, film_seed
+from captain_cinema.train.keyframes import rename
 from captain_cinema.train.sequences import (
     Layout,
     introduction_indices,
@@ -120,3 +123,17 @@ def test_single_frames_can_be_introductions_alone() -> None:
         film = story.film(seed, shots=12, cast=2)
         (index,) = sequence_indices(film, layout, rng, recall=0.7, introduce=1.0)
         assert film.shots[index].introduces
+
+
+def test_renaming_keeps_equal_names_equal_and_changes_nothing_else() -> None:
+    encoder = PhraseEncoder()
+    txt = encoder.encode(["<Mira> waves. <Tom> bows.", "<Tom> sees <Mira>.", "Rain falls."], length=8)
+    both = torch.stack([txt, txt])
+    new = rename(both, torch.Generator().manual_seed(0))
+    assert torch.equal(new[..., :MEANING_DIM], both[..., :MEANING_DIM])
+    old_codes, codes = both[..., MEANING_DIM:], new[..., MEANING_DIM:]
+    assert torch.equal(codes.abs(), old_codes.abs())
+    for item in range(2):
+        before, after = old_codes[item].flatten(0, 1), codes[item].flatten(0, 1)
+        assert torch.equal(before @ before.T, after @ after.T)
+    assert not torch.equal(codes[0], codes[1])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
-from captain_cinema.backbone.text import PhraseEncoder
+from captain_cinema.backbone.text import NAME_DIM, PhraseEncoder
 from captain_cinema.flow.path import interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
@@ -96,6 +96,18 @@ def _draw_held_out(number: int, *, height: int, scales: tuple[int, ...]) -> Draw
     """Film `number` for sample sheets."""
     cast = 1 + number % 3
     return draw_film(number, shots=12, cast=cast, height=height, scales=scales, split="held-out")
+
+
+def rename(
+    txt: Float[Tensor, "b pairs txt_len txt_dim"], generator: torch.Generator
+) -> Float[Tensor, "b pairs txt_len txt_dim"]:
+    """Give every character another name, the same in all pairs of a sequence, another one in every sequence.
+
+    A name's code is made of +1 and -1, so turning the signs of some places keeps equal names equal. Without it
+    the model learns by heart who looks how in the films of the pool, and looks up nothing.
+    """
+    signs = torch.randint(0, 2, (txt.shape[0], 1, 1, NAME_DIM), generator=generator) * 2.0 - 1.0
+    return torch.cat([txt[..., :-NAME_DIM], txt[..., -NAME_DIM:] * signs], dim=-1)
 
 
 class KeyframeTask:
@@ -187,6 +199,7 @@ class KeyframeTask:
         dropped = torch.rand(txt.shape[:2], generator=generator) < self.training.drop_text
         dropped[:, : batch.given] = False
         txt[dropped] = 0
+        txt = rename(txt, generator)
         eps = [torch.randn(x_0.shape, generator=generator) for x_0 in batch.tokens]
         samples = [
             interpolate(x_0.to(device), e.to(device), t[:, i].to(device))

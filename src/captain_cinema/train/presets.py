@@ -67,14 +67,10 @@ EMBEDDED_KEYFRAMES = KeyframeTraining(
 
 LONGER_KEYFRAMES = replace(
     EMBEDDED_KEYFRAMES,
-    stages=(
-        Stage(until=0.10, layouts=(FOUR,), batch=24, casts=(1, 2)),
-        Stage(until=0.85, layouts=(*EIGHT, SINGLE), batch=16, casts=(1, 2, 2, 3), frames=96),
-        Stage(until=1.00, layouts=(*EIGHT, SINGLE, *TWELVE), batch=12, casts=(1, 2, 3, 4), frames=96),
-    ),
+    stages=(Stage(until=1.0, layouts=(*EIGHT, SINGLE, *TWELVE), batch=14, casts=(1, 2, 2, 3, 4), frames=96),),
     introduce=0.7,
 )
-"""For a run that starts from trained weights: a short while of short contexts, then long ones."""
+"""For a run that starts from trained weights: all lengths by turns."""
 
 TRAINING = {
     "embedded": TrainingPreset(
