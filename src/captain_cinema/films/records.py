@@ -27,7 +27,7 @@ class Cut:
     gradual: bool = False
     """A fade or dissolve rather than a hard cut; the frame is the first one that is clean again."""
     blend_frame: int | None = None
-    """Where the fade or dissolve begins: the first frame that no longer shows the shot before alone, or 0 for a
+    """Where the fade or dissolve begins: the first frame that no longer shows the shot before alone. 0 for a
     film that fades in. None for a hard cut. No keyframe comes from `blend_frame` up to `frame`."""
 
 
@@ -71,7 +71,7 @@ class Picture:
     replaced: str = ""
     """Why it is not the frame the rule asks for ("black", "transition", "corrupt"); empty if it is."""
     whole: UInt8[np.ndarray, "h w 3"] | None = None
-    """The upright frame before any crop, small (some 240 pixels wide): what the page of `show` draws crops on."""
+    """The upright frame before any crop, small (some 240 pixels wide), for crops on the page of `show`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,8 +103,8 @@ def rename(
 ) -> Float[Tensor, "b pairs txt_len txt_dim"]:
     """Give every character another name, the same in all pairs of a sequence, another one in every sequence.
 
-    A name's code is made of +1 and -1, so turning the signs of some places keeps equal names equal. Without it
-    the model learns by heart who looks how in the films of the pool, and looks up nothing.
+    A name's code is made of +1 and -1, so turning the signs of some places keeps equal names equal. Without
+    it the model learns by heart who looks how in the films of the pool, and looks up nothing.
     """
     signs = torch.randint(0, 2, (txt.shape[0], 1, 1, NAME_DIM), generator=generator) * 2.0 - 1.0
     return torch.cat([txt[..., :-NAME_DIM], txt[..., -NAME_DIM:] * signs], dim=-1)
