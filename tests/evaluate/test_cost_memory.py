@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -19,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from captain_cinema.evaluate import cost_memory
-from captain_cinema.evaluate.cost import Frame, Scale, scales_of, tokens_of
+from captain_cinema.evaluate.cost import Frame, Scale, scales_of, tokens_of, without_target
 from captain_cinema.evaluate.cost_memory import (
     GPUS,
     activation_bytes,
@@ -125,6 +126,22 @@ def test_drawing(layout: Layout, scales: tuple[Scale, ...]) -> None:
     kept /= 1 if cost_memory.KEEPS_KEYS else sizes.num_single_layers
     said = activation_bytes(sizes, scales, number_bytes=2) + kept
     assert said == pytest.approx(peak(sizes, scales, training=False), rel=0.1)
+
+
+@pytest.mark.parametrize("scales", [FULL, GOLDEN], ids=["full", "goldenmem"])
+@pytest.mark.parametrize("layout", ["flux1", "flux2"])
+def test_drawing_with_a_reused_context(layout: Layout, scales: tuple[Scale, ...]) -> None:
+    sizes = sizes_with(layout, 2, 5)
+    model, guidance = build(sizes, torch.bfloat16, device="meta"), guidance_of(sizes)
+    before, target = without_target(scales), (replace(scales[0], pairs=1),)
+    places = {"dtype": torch.bfloat16, "device": "meta"}
+    given = pairs_of(sizes, before, **places)
+    new = pairs_of(sizes, target, first=sum(scale.pairs for scale in before), **places)
+    with torch.no_grad(), fused_kernels(), Alive() as alive:
+        context = model.encode_context(given, guidance=guidance)
+        model(new, causal=True, context=context, guidance=guidance)
+    said = sum(cost_memory.working_set(sizes, scales, 2, reuse=True))
+    assert said == pytest.approx(alive.peak, rel=0.1)
 
 
 @pytest.mark.parametrize("layout", ["flux1", "flux2"])

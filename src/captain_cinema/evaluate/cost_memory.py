@@ -169,7 +169,7 @@ def drawing_memory(
         reuse: causal sampling with the context's keys and values computed once.
     """
     model, size, passes = sizes.transformer, sizes.number_bytes, sizes.passes
-    kept, work = _working_set(model, scales, size, reuse=reuse)
+    kept, work = working_set(model, scales, size, reuse=reuse)
     weights = model.parameters * size
     encoders = sum(part.parameters for part in sizes.encoders) * size
     vae = sizes.vae.parameters * size
@@ -192,7 +192,7 @@ def drawing_memory(
     )
 
 
-def _working_set(
+def working_set(
     model: Transformer, scales: Sequence[Scale], size: int, *, reuse: bool
 ) -> tuple[float, float]:
     """Bytes of keys and values, and of all else, at the peak of drawing without guidance."""
