@@ -15,7 +15,7 @@ from captain_cinema.films.store.pictures import encode_jpeg, resize
 from captain_cinema.films.store.reader import Dataset
 from captain_cinema.films.store.records import keyframe_key
 from captain_cinema.films.store.revise import read_previews
-from captain_cinema.films.store.stats import DatasetStats, stats
+from captain_cinema.films.store.stats import DatasetStats, spoken_length, stats
 from captain_cinema.films.store.writer import film_path, stored_film
 
 KEYFRAMES = 400
@@ -88,7 +88,7 @@ def _head(path: Path, numbers: DatasetStats) -> str:
     title = escape(path.resolve().name or str(path))
     tiles = {
         "films": numbers.films,
-        "of film": f"{numbers.hours:.1f} h" if numbers.hours >= 1 else f"{numbers.hours * 60:.1f} min",
+        "of film": spoken_length(numbers.hours),
         "shots": numbers.shots,
         "keyframes kept": numbers.kept,
         "dropped": numbers.dropped,

@@ -52,7 +52,7 @@ class DatasetStats:
         """For people."""
         low, middle, high = self.shots_a_film
         lines = [
-            f"{self.path}: {self.films} films, {self.hours:.1f} hours",
+            f"{self.path}: {self.films} films, {spoken_length(self.hours)}",
             f"  files       {_listed(self.verdicts)}",
             f"  shots       {self.shots}; a film has {low:g} to {high:g}, half of them at least {middle:g}",
             f"  keyframes   {self.kept} kept, {self.dropped} dropped",
@@ -73,6 +73,11 @@ class DatasetStats:
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def spoken_length(hours: float) -> str:
+    """Hours, or minutes of less than one."""
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
 
 
 def _size(count: int) -> str:

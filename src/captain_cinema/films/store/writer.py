@@ -335,6 +335,8 @@ def unnamed_files(dataset: Path) -> list[str]:
 
     A film whose record is damaged keeps its files, so that nothing is lost to a single bad byte.
     """
+    from captain_cinema.films.store.clips import unnamed_clips  # it reads what is written here
+
     named: set[str] = set()
     damaged: set[str] = set()
     for path in (dataset / "films").glob("*.json"):
@@ -348,5 +350,6 @@ def unnamed_files(dataset: Path) -> list[str]:
             name = f"{room}/{path.name}"
             if name not in named and path.name.partition("-")[0] not in damaged:
                 unknown.append(name)
+    unknown += unnamed_clips(dataset)
     unknown += [str(p.relative_to(dataset)) for room in ROOMS for p in (dataset / room).glob(".*.part")]
     return sorted(set(unknown))
