@@ -144,9 +144,8 @@ def _take_part(stored: dict[str, Tensor], stem: str, columns: int, rows: int) ->
     alpha = stored.pop(f"{stem}.alpha", None)
     if down is None and up is None:
         return None
-    fits = down is not None and up is not None and down.ndim == up.ndim == 2
-    if not fits or (up.shape[0], down.shape[1]) != (rows, columns) or up.shape[1] != down.shape[0]:
-        shapes = [None if x is None else tuple(x.shape) for x in (down, up)]
+    shapes = [None if x is None else tuple(x.shape) for x in (down, up)]
+    if down is None or up is None or shapes != [(up.shape[-1], columns), (rows, down.shape[0])]:
         raise WeightsError(
             f"the LoRA's {stem} has A and B of {shapes[0]} and {shapes[1]}, the model's layer is"
             f" {rows} x {columns}; was it tuned on another model?"
