@@ -18,7 +18,8 @@ from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.store.reader import Dataset
 from captain_cinema.films.workers import Alone, Crew
 
-SETTINGS = FilmSettings()
+SETTINGS = FilmSettings(text_share=9.0)
+"""Drawn pictures have checks in them, which look like lettering."""
 SIZE = (160, 80)
 ROOMS = ("films", "files", "index", "shards", "previews")
 

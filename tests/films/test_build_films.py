@@ -13,7 +13,6 @@ from captain_cinema.films.annotate import load_cast
 from captain_cinema.films.media import find_films
 from captain_cinema.films.publishing import AnnotatorChoice
 from captain_cinema.films.score import score_cuts
-from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.store.reader import Dataset
 from captain_cinema.films.workers import Processes
 from captain_cinema.playhouse.export import write_film as write_playhouse
@@ -114,7 +113,7 @@ def films(tmp_path_factory) -> tuple[Path, list[dict]]:
 def test_real_films(films, tmp_path) -> None:
     folder, listed = films
     paths = find_films([folder / film["file"] for film in listed])
-    report = run(paths, tmp_path / "dataset", FilmSettings())
+    report = run(paths, tmp_path / "dataset")
     assert all(record.verdict in ("ok", "partial", "duplicate") for record in report.records)
     dataset = Dataset(tmp_path / "dataset")
     by_name = {film.name: film for film in dataset.films()}
@@ -129,5 +128,5 @@ def test_real_films(films, tmp_path) -> None:
             image = dataset.image(one)
             assert image.shape[1] == 2 * image.shape[0] <= 800
             assert float(np.mean(image)) > 16
-    run(paths, tmp_path / "two", FilmSettings(), crew=Processes(2))
+    run(paths, tmp_path / "two", crew=Processes(2))
     assert content(tmp_path / "two") == content(tmp_path / "dataset")

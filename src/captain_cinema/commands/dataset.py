@@ -11,6 +11,7 @@ import tyro
 
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
+from captain_cinema.films.settings import Detector, FilmSettings
 
 if TYPE_CHECKING:
     from captain_cinema.films.report import Event
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 10.0
 """So long nothing is said at most while films are decoded."""
 
-Positional = tyro.conf.Positional
-Detector = Literal["adaptive", "content", "threshold", "hash", "histogram", "transnetv2"]
+DEFAULTS = FilmSettings()
 
-DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
-Threshold = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
-Seconds = Annotated[float, tyro.conf.arg(metavar="SECONDS")]
+Positional = tyro.conf.Positional
+Settings = Annotated[FilmSettings, tyro.conf.arg(name="")]
+"""Every setting is an option of its own."""
 DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
 
 
@@ -45,11 +45,7 @@ def build(
     prices: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="IN OUT")] = None,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
-    detector: DetectorName = "adaptive",
-    threshold: Threshold = None,
-    shortest_shot: Seconds = 0.2,
-    short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 400,
-    stretch: Seconds = 600.0,
+    settings: Settings = DEFAULTS,
     json: bool = False,
 ) -> Outcome:
     """Make a dataset of films; what is finished is kept, and only what changed is done again.
@@ -67,29 +63,19 @@ def build(
         prices: what a million tokens cost, in and out; then the cost is told.
         workers: processes; one film a task, long films in stretches. This process alone if left out.
         ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
-        detector: of cuts.
-        threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one.
-        short_side: height of a keyframe at most; it is twice as wide.
-        stretch: films longer than this are worked on in stretches of this length.
+        settings: how films become keyframes.
         json: print one JSON object at the end.
     """
-    _check(workers=workers, shortest_shot=shortest_shot, short_side=short_side, stretch=stretch)
+    if workers is not None and workers < 1:
+        raise CinemaError(f"--workers {workers} cannot work; give 1 or more")
+    _check(settings)
     from captain_cinema.films.annotate import load_cast
     from captain_cinema.films.build import BuildTask
     from captain_cinema.films.build import build as build_dataset
     from captain_cinema.films.media import find_films
     from captain_cinema.films.publishing import AnnotatorChoice
-    from captain_cinema.films.settings import FilmSettings
     from captain_cinema.progress import Reporter
 
-    settings = FilmSettings(
-        detector=detector,
-        threshold=threshold,
-        shortest_shot=shortest_shot,
-        short_side=short_side,
-        stretch_seconds=stretch,
-    )
     choice = AnnotatorChoice(
         spec=annotator,
         model=model,
@@ -113,9 +99,9 @@ def build(
 def cuts(
     film: Positional[Annotated[Path, tyro.conf.arg(metavar="FILM")]],
     /,
-    detector: DetectorName = "adaptive",
-    threshold: Threshold = None,
-    shortest_shot: Seconds = 0.2,
+    detector: Detector = DEFAULTS.detector,
+    threshold: float | None = DEFAULTS.threshold,
+    shortest_shot: float = DEFAULTS.shortest_shot,
     json: bool = False,
 ) -> Outcome:
     """List the cuts of a film.
@@ -124,14 +110,13 @@ def cuts(
         film: the file.
         detector: of cuts.
         threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one.
+        shortest_shot: cuts nearer to each other are one; seconds.
         json: print one JSON object: {"cuts": [{"frame": 12, "seconds": 0.5, "gradual": false}, ...], ...}.
     """
-    _check(shortest_shot=shortest_shot)
-    from captain_cinema.films.cuts import find_cuts
-    from captain_cinema.films.settings import FilmSettings
-
     settings = FilmSettings(detector=detector, threshold=threshold, shortest_shot=shortest_shot)
+    _check(settings)
+    from captain_cinema.films.cuts import find_cuts
+
     found, decoding = find_cuts(film, settings)
     data = {
         "film": str(film),
@@ -244,21 +229,28 @@ def _count_films(folder: Path) -> int:
     return sum(1 for _ in (folder / "films").glob("*.json"))
 
 
-def _check(
-    *,
-    shortest_shot: float,
-    workers: int | None = None,
-    short_side: int = 400,
-    stretch: float = 600.0,
-) -> None:
-    if workers is not None and workers < 1:
-        raise CinemaError(f"--workers {workers} cannot work; give 1 or more")
-    if not 0 <= shortest_shot <= 60:
-        raise CinemaError(f"--shortest-shot {shortest_shot:g} is no length of a shot; give 0 to 60 seconds")
-    if not 16 <= short_side <= 4320:
-        raise CinemaError(f"--short-side {short_side} is no height of a keyframe; give 16 to 4320 pixels")
-    if not stretch >= 1:
-        raise CinemaError(f"--stretch {stretch:g} is too short; give 1 second or more")
+def _check(settings: FilmSettings) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        CinemaError: one line.
+    """
+    limits = {
+        "shortest_shot": (0, 60, "seconds"),
+        "short_side": (16, 4320, "pixels"),
+        "quality": (1, 100, "of 100"),
+        "stretch_seconds": (1, 1e9, "seconds"),
+        "black_luma": (0, 255, "of 255"),
+        "flat_deviation": (0, 255, "of 255"),
+        "blur_sharpness": (0, 1e4, ""),
+        "text_share": (0, 10, ""),
+        "duplicate_distance": (-1, 63, "bits; -1 keeps all"),
+    }
+    for name, (low, high, unit) in limits.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            option = "--" + name.replace("_", "-")
+            raise CinemaError(f"{option} {value:g} cannot be; give {low:g} to {high:g} {unit}".rstrip())
 
 
 def _crew(workers: int | None, ray: str | None) -> Crew:
