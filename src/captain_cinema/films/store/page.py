@@ -129,7 +129,8 @@ def _film(dataset: Dataset, film: FilmRecord, chosen: list[KeyframeRecord]) -> I
         f"{film.width}×{film.height}",
         f"{film.fps:.3g} frames a second",
         film.codec,
-        f"{film.shots} shots by {film.detector}" if film.detector else f"{film.shots} shots",
+        f"{film.shots} shot{'' if film.shots == 1 else 's'}"
+        + (f" by {film.detector}" if film.detector else ""),
         f"{film.kept} keyframes kept, {film.dropped} dropped",
     ]
     rest = film.kept + film.dropped - len(chosen)
