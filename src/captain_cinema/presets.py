@@ -10,7 +10,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from captain_cinema.errors import CinemaError, WeightsError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
 KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT = 8, 3.0, 2.0
+KEYFRAME_RANK: Literal["age", "relevance"] = "relevance"
+"""Whose frames stay large in memory: at four token rows a character two scales down is not told apart."""
 SHOT_STEPS = 1
 """How the embedded preset samples: measured in docs/log.md, and part of its revision."""
 
@@ -161,7 +163,7 @@ def verify_weights(folder: Path) -> None:
 
 def describe(name: str) -> PresetFacts:
     """A preset's facts, without loading it."""
-    sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, SHOT_STEPS]
+    sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS]
     digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
     return PresetFacts(
         name=name,
@@ -211,7 +213,11 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
             text,
             load_retriever(folder / "retrieval", text),
             SamplingSettings(
-                steps=KEYFRAME_STEPS, guidance=KEYFRAME_GUIDANCE, shift=KEYFRAME_SHIFT, prediction="clean"
+                steps=KEYFRAME_STEPS,
+                guidance=KEYFRAME_GUIDANCE,
+                shift=KEYFRAME_SHIFT,
+                prediction="clean",
+                rank=KEYFRAME_RANK,
             ),
         ),
         shots=ShotGenerator(
