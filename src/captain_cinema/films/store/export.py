@@ -104,10 +104,13 @@ def single_samples(dataset: Dataset, film: str, role: Role | None) -> Iterator[t
 
 
 def interleaved(film: StoredKeyframes, shots: int) -> Iterator[tuple[int, Members]]:
-    """A film's shots in documents of so many; the last one may be shorter."""
+    """A film's shots in documents of so many. The last one reaches back, so that all are of one length, which
+    some readers insist on; only a film with fewer shots gives a shorter one.
+    """
     whole = film.dataset.film(film.id)
     for start in range(0, len(film), shots):
-        indices = range(start, min(start + shots, len(film)))
+        end = min(start + shots, len(film))
+        indices = range(max(0, end - shots), end)
         key = f"{film.id}-{start:05d}"
         records = [asdict(film.record(index)) for index in indices]
         said = _json(
