@@ -14,7 +14,7 @@ the contrast of a mix of two pictures that have nothing to do with each other st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ RATE = 25.0
 """Samples a second, about: of films with more frames, every second or third is looked at."""
 LENGTHS = (5, 7, 10, 14, 19, 26, 36, 48, 60)
 """Of the windows, in samples."""
+LENGTHS_ARRAY = np.array(LENGTHS)
 HISTORY = 128
 SETTLE = 10
 FLASH = 14
@@ -85,11 +86,14 @@ class _Window:
     mean_rest: float
     reach: float
     """Root mean square difference of the ends, in grey levels."""
+    from_plain: bool
+    """Whether its first sample is of one colour, as in a fade in."""
+    to_plain: bool
     sure: bool
 
     @property
     def worth(self) -> float:
-        return self.reach * max(0.0, 1 - 2 * self.mean_rest)
+        return self.reach * (1 - (2 if self.from_plain or self.to_plain else 1) * self.mean_rest)
 
     @property
     def full(self) -> bool:
@@ -133,8 +137,6 @@ class BlendFinder:
             self._samples.clear()
             self._oldest = index
         self._add(index, number, seconds, image)
-        if index % 2:
-            return []
         for window in self._windows(index):
             self._open.append(window)
             if window.sure and window.start > self._over:
@@ -167,15 +169,16 @@ class BlendFinder:
     def jumps(self, number: int) -> bool:
         """Whether the picture changes at this frame at one blow, which no blend does."""
         index = -(-number // self.stride)
-        around = [self._samples.get(index + offset) for offset in (-3, -1, 0, 2)]
+        around = [self._samples.get(index + offset) for offset in range(-3, 3)]
         if any(sample is None for sample in around):
             return False
-        before, last, first, after = (sample.thumb for sample in around if sample is not None)
-        step, way = float(np.linalg.norm(first - last)), float(np.linalg.norm(after - before))
-        return step > 0.6 * way and step > 9.0 * len(first) ** 0.5
+        thumbs = np.stack([sample.thumb for sample in around if sample is not None])
+        steps = np.linalg.norm(np.diff(thumbs, axis=0), axis=1)
+        return float(steps[2]) > max(9.0 * thumbs.shape[1] ** 0.5, 2.5 * float(np.delete(steps, 2).max()))
 
     def _add(self, index: int, number: int, seconds: float, image: np.ndarray) -> None:
-        small = np.asarray(cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA), np.float32) - 128
+        coarse = image[::2, ::2] if min(image.shape[:2]) > 2 * THUMB[0] else image
+        small = np.asarray(cv2.resize(coarse, THUMB, interpolation=cv2.INTER_AREA), np.float32) - 128
         luma = (small @ LUMA).ravel()
         mean = float(luma.mean())
         luma -= mean
@@ -194,22 +197,28 @@ class BlendFinder:
 
     def _windows(self, last: int) -> Iterator[_Window]:
         """Windows ending at the newest sample in which the way from first to last is gone step by step."""
+        firsts = last - LENGTHS_ARRAY
+        firsts = firsts[firsts >= self._oldest]
+        if not len(firsts):
+            return
+        at = self._products
+        one, second, before, newest = (index % HISTORY for index in (firsts, firsts + 1, last - 1, last))
+        own, shared = at[one, one], at[one, newest]
+        ways = own + at[newest, newest] - 2 * shared
+        with np.errstate(divide="ignore", invalid="ignore"):
+            head = (at[second, newest] - at[second, one] - shared + own) / ways
+            tail = (at[before, newest] - at[before, one] - shared + own) / ways
         values = THUMB[0] * THUMB[1] * 3
-        for length in LENGTHS:
-            first = last - length
-            if first < self._oldest:
-                return
+        worth_it = (ways > 25.0 * values) & (head < 0.14) & (tail > 0.86)
+        for first, way in zip(firsts[worth_it].tolist(), ways[worth_it].tolist(), strict=True):
             places = np.arange(first, last + 1) % HISTORY
-            start, end = self._products[places, places[0]], self._products[places, places[-1]]
-            way = start[0] + end[-1] - 2 * start[-1]
-            if way < 25.0 * values:
-                continue
+            start, end = at[places, places[0]], at[places, places[-1]]
             mix = (end - start - start[-1] + start[0]) / way
             steps = np.diff(mix)
-            if mix[1] > 0.14 or mix[-2] < 0.86 or steps.max() > 0.45 or steps.min() < -0.12:
+            if steps.max() > 0.45 or steps.min() < -0.12:
                 continue
-            own = self._products[places, places]
-            rest = np.sqrt(np.maximum(own + start[0] - 2 * start - mix**2 * way, 0) / way)
+            norms = at[places, places]
+            rest = np.sqrt(np.maximum(norms + start[0] - 2 * start - mix**2 * way, 0) / way)
             mixed = np.flatnonzero((mix > 0.05) & (mix < 0.95))
             if len(mixed) < 3 or rest.max() > 0.55:
                 continue
@@ -222,39 +231,52 @@ class BlendFinder:
                 rest=float(rest.max()),
                 mean_rest=float(rest.mean()),
                 reach=(way / values) ** 0.5,
+                from_plain=self._samples[first].plain,
+                to_plain=self._samples[last].plain,
                 sure=False,
             )
             sure = self._is_sure(window)
             if sure or window.rest < 0.4:
-                yield replace_sure(window, sure)
+                yield replace(window, sure=sure)
 
     def _is_sure(self, window: _Window) -> bool:
         """Whether the ends of a window are pictures of two shots, and what lies between is a mix of them."""
+        if window.from_plain or window.to_plain:
+            one_sided = window.from_plain != window.to_plain
+            return one_sided and window.rest < 0.35 and window.mean_rest < 0.18
         one, other = self._samples[window.first], self._samples[window.last]
-        if one.plain or other.plain:
-            return not (one.plain and other.plain) and window.rest < 0.35 and window.mean_rest < 0.18
-        shared = float((one.luma * other.luma).mean())
+        shared = float(one.luma @ other.luma) / len(one.luma)
         alike = shared / (one.deviation * other.deviation)
-        change = np.abs(other.thumb - one.thumb).reshape(-1, 3).mean(1)
-        spread = float(change.mean() ** 2 / (change**2).mean())
-        if window.reach < 9.0 or alike > 0.6 or spread < 0.3:
+        if window.reach < 9.0 or alike > 0.5 or window.mean_rest > 0.3:
             return False
-        if window.rest < 0.25 and window.mean_rest < 0.14 and alike < 0.5:
-            return True
-        return alike < 0.4 and window.mean_rest < 0.3 and self._contrast_dips(window, shared)
+        change = np.abs(other.thumb - one.thumb)
+        if float(change.mean() ** 2) < 0.25 * float(change @ change) / len(change):
+            return False
+        off, dip, straight = self._contrast(window, shared)
+        if window.rest < 0.25 and window.mean_rest < 0.14:
+            return off < 0.18
+        return alike < 0.4 and dip < 0.9 and off < 0.25 and straight < 0.25
 
-    def _contrast_dips(self, window: _Window, shared: float) -> bool:
-        """Whether contrast goes as in a mix of two pictures with so much in common, whatever moves."""
+    def _contrast(self, window: _Window, shared: float) -> tuple[float, float, float]:
+        """How contrast goes, which motion does not change.
+
+        Returns:
+            How far its course is from that of a mix of two pictures with so much in common (a drift of soft
+            shapes looks like one, but keeps its contrast), how low it gets, and how far the mix is from a
+            straight ramp.
+        """
         indices = range(window.first, window.last + 1)
         seen = np.array([self._samples[index].deviation for index in indices]) ** 2
         mix = window.mix.clip(0, 1)
         told = (1 - mix) ** 2 * seen[0] + mix**2 * seen[-1] + 2 * mix * (1 - mix) * shared
-        off = float(np.abs(seen - told).max() / max(seen[0], seen[-1]))
-        straight = np.interp(
+        ramp = np.interp(
             np.arange(len(mix)), [window.start - 1 - window.first, window.end - window.first], [0.0, 1.0]
         )
-        dip = float(seen.min() / min(seen[0], seen[-1]))
-        return dip < 0.9 and off < 0.25 and float(np.abs(straight - window.mix).max()) < 0.25
+        return (
+            float(np.abs(seen - told).max() / max(seen[0], seen[-1])),
+            float(seen.min() / min(seen[0], seen[-1])),
+            float(np.abs(ramp - window.mix).max()),
+        )
 
     def _settle(self, index: int) -> list[Blend]:
         """The group of windows that show one blend is over when no new one has joined it for a while."""
@@ -262,7 +284,8 @@ class BlendFinder:
         while self._group:
             group: list[_Window] = []
             for window in self._group:
-                if not group or window.start <= max(one.end for one in group) + 1:
+                out_and_in = window.from_plain and any(one.to_plain for one in group)
+                if not group or (window.start <= max(one.end for one in group) + 1 and not out_and_in):
                     group.append(window)
             if index - max(window.end for window in group) < SETTLE:
                 break
@@ -272,7 +295,7 @@ class BlendFinder:
                 break
             if not self._comes_back(start, end):
                 blends.append(self._blend(best, start, end))
-            self._over = max(end, *(window.end for window in group))
+            self._over = max(end, max(window.end for window in group))
             self._group = [window for window in self._group if window.start > self._over]
             self._open = [window for window in self._open if window.start > self._over]
         return blends
@@ -315,7 +338,7 @@ class BlendFinder:
             return False
         earlier = [self._samples.get(index) for index in range(start - FLASH, start)]
         return any(
-            float((one.luma * after.luma).mean()) > 0.8 * one.deviation * after.deviation
+            float(one.luma @ after.luma) > 0.8 * one.deviation * after.deviation * len(after.luma)
             for one in earlier
             if one is not None and not one.plain
         )
@@ -329,11 +352,6 @@ class BlendFinder:
             from_plain=self._samples[best.first].plain,
             to_plain=self._samples[best.last].plain,
         )
-
-
-def replace_sure(window: _Window, sure: bool) -> _Window:
-    """The window with its verdict."""
-    return _Window(**{**window.__dict__, "sure": sure})
 
 
 def fit_ramp(mix: Float32[np.ndarray, " samples"]) -> tuple[int, int]:

