@@ -31,10 +31,10 @@ APART = 5
 """Frames between looks at least."""
 NEAR = 3
 """Pixels by which two edges may be apart and still be one."""
-CUTS_OFF, CUTS_OFF_FAINT, LEAVES_BAR, CHANGES, CHANGES_KNOWN = 3.0, 1.5, 1.0, 4.0, 2.0
+CUTS_OFF, CUTS_OFF_FAINT, LEAVES_BAR, CHANGES, CHANGES_KNOWN = 3.0, 1.5, 1.25, 4.0, 2.0
 """Costs of the course of borders: picture lost, a faint part of it lost, a bar left in, a change of borders,
 and one between borders that are well known."""
-KNOWN = 8
+KNOWN = 4
 """Frames that make borders well known."""
 
 
@@ -60,9 +60,9 @@ class BorderFinder:
         self._changed: tuple[int, tuple[int, int, int, int]] | None = None
         """Since when the margins are others than in the last look, and what they are."""
         self._held = 0
-        self._looked = -APART
+        self._looked = 0
+        self._size = (0, 0)
         self._due = 0.0
-        self._first = 0.0
         self._count = 0
         self._course: _Course | None = None
 
@@ -98,14 +98,15 @@ class BorderFinder:
         """The next frame."""
         if frame.flagged:
             return
-        if not self._count:
-            self._first = self._due = frame.seconds
+        if not self._count or frame.seconds < self._due - 2 * EVERY:  # stamps may be reset
+            self._due = frame.seconds
         self._count += 1
         margins = small_margins(frame.small(min(SMALL_WIDTH, frame.width)))
-        hurried = self._change(frame.number, margins) and len(self._looks) < 16 + 3 * (
-            frame.seconds - self._first
-        )
-        if frame.number - self._looked < APART or not (frame.seconds >= self._due or hurried):
+        hurried = self._change(frame.number, margins) and len(self._looks) < 16 + self._count / 8
+        due = frame.seconds >= self._due or hurried
+        if (frame.width, frame.height) != self._size:
+            self._size, self._changed = (frame.width, frame.height), None
+        elif frame.number - self._looked < APART or not due:
             return
         if frame.seconds >= self._due:
             self._due += EVERY * (1 + (frame.seconds - self._due) // EVERY)
@@ -212,8 +213,10 @@ def pairs_of(looks: Sequence[Look], first: int, size: int) -> list[Pair]:
     sides = (2, 3) if first == 0 else (0, 1)
     usual = []
     for side in sides:
-        sharp = Counter(look.sides[side].dark for look in looks if look.sides[side].edge == 2)
-        usual.append(sharp.most_common(1)[0][0] if sharp else 0)
+        sharp: Counter[int] = Counter()
+        for look in looks:
+            sharp[look.sides[side].dark] += look.count * (look.sides[side].edge == 2)
+        usual.append(sharp.most_common(1)[0][0] if sharp.total() else 0)
     return [
         Pair(
             one=look.sides[first],
