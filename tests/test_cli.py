@@ -14,7 +14,7 @@ import pytest
 from filmmaking import STORY, Studio, frames_of, script_text
 
 from captain_cinema import cli
-from captain_cinema.cli import COMMANDS
+from captain_cinema.cli import COMMANDS, GROUPS
 
 
 @pytest.fixture
@@ -47,9 +47,16 @@ def test_help_loads_no_models_and_little_else() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_json(studio: Studio, command: str) -> None:
-    run = studio.run(command, "--help")
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([name] for name in COMMANDS if name not in GROUPS),
+        *([group, name] for group, commands in GROUPS.items() for name in commands),
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help_and_json(studio: Studio, command: list[str]) -> None:
+    run = studio.run(*command, "--help")
     assert run.code == 0
     assert "--json" in run.out
     assert "{None}" not in run.out

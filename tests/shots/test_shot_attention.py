@@ -16,6 +16,7 @@ TOKENS = SLOTS * (HEIGHT // 2) * (WIDTH // 2)
 def config() -> dict:
     config = embedded_shot_config(latent_channels=CHANNELS // 4, txt_dim=TXT)
     return config | {
+        "in_channels": CHANNELS,
         "num_attention_heads": 2,
         "attention_head_dim": 12,
         "ffn_dim": 32,

@@ -8,6 +8,7 @@ from captain_cinema.flow.schedule import sample_t
 from captain_cinema.shots import conditioning
 from captain_cinema.shots.conditioning import (
     ShotBatch,
+    beside_every_slot,
     clean_slots,
     keyframe_slots,
     shot_places,
@@ -101,8 +102,22 @@ def test_clean_slots_have_timestep_zero_and_the_rest_wans_scale():
 
 
 def test_the_embedded_configuration_is_small():
+    """In float16 it must leave room for the other parts in the 40 MB of the package."""
     model = new_shot_model(embedded_shot_config(), seed=0)
-    assert 1e6 < sum(parameter.numel() for parameter in model.parameters()) < 3e6
+    assert 4e6 < sum(parameter.numel() for parameter in model.parameters()) < 8e6
+
+
+def test_every_slot_is_shown_a_keyframe_beside_it():
+    """Context slots their own, the shot's slots the shot's; a model that reads no more shows none."""
+    model, plain = new_shot_model(embedded_shot_config(), seed=0), tiny_model(1)
+    keyframe, context = torch.randn(2, 16, 4, 4), torch.randn(2, 3, 16, 4, 4)
+    clean = clean_slots(keyframe, context, torch.randn(2, 24, 448), slots=4)
+    beside = beside_every_slot(model, clean, 7)
+    assert beside.shape == (2, 16, 7, 4, 4)
+    assert torch.equal(beside[:, :, :3], context.transpose(1, 2))
+    assert torch.equal(beside[:, :, 3:], keyframe[:, :, None].expand(-1, -1, 4, -1, -1))
+    plain.register_to_config(in_channels=plain.config.out_channels)
+    assert beside_every_slot(plain, clean, 7).shape[1] == 0
 
 
 def test_new_weights_depend_on_the_seed_alone():

@@ -93,7 +93,9 @@ class FrameCodec:
             raise ValueError(
                 f"a frame of {height}x{width} is not a multiple of {self.token_size} pixels a side"
             )
-        return self.vae.encode(to_pixels(frames.to(self.device)), return_dict=False)[0] * self.scale
+        # Latents are kept and compared, so their precision is not left to whoever trains on them.
+        with torch.autocast(self.device.type, enabled=False):
+            return self.vae.encode(to_pixels(frames.to(self.device)), return_dict=False)[0] * self.scale
 
     @torch.inference_mode()
     def decode_latents(self, latents: Float[Tensor, "n c rows cols"]) -> UInt8[Tensor, "n h w 3"]:
