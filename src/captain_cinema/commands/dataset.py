@@ -24,8 +24,11 @@ QUIET_SECONDS = 10.0
 DEFAULTS = FilmSettings()
 
 Positional = tyro.conf.Positional
-Settings = Annotated[FilmSettings, tyro.conf.arg(name="")]
-"""Every setting is an option of its own."""
+DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
+Threshold = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+Number = Annotated[float, tyro.conf.arg(metavar="NUMBER")]
+Count = Annotated[int, tyro.conf.arg(metavar="N")]
+Seconds = Annotated[float, tyro.conf.arg(metavar="SECONDS")]
 DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
 
 
@@ -45,7 +48,17 @@ def build(
     prices: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="IN OUT")] = None,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
-    settings: Settings = DEFAULTS,
+    detector: DetectorName = DEFAULTS.detector,
+    threshold: Threshold = DEFAULTS.threshold,
+    shortest_shot: Seconds = DEFAULTS.shortest_shot,
+    short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = DEFAULTS.short_side,
+    quality: Count = DEFAULTS.quality,
+    black_luma: Number = DEFAULTS.black_luma,
+    flat_deviation: Number = DEFAULTS.flat_deviation,
+    blur_sharpness: Number = DEFAULTS.blur_sharpness,
+    text_share: Number = DEFAULTS.text_share,
+    duplicate_distance: Count = DEFAULTS.duplicate_distance,
+    stretch_seconds: Seconds = DEFAULTS.stretch_seconds,
     json: bool = False,
 ) -> Outcome:
     """Make a dataset of films; what is finished is kept, and only what changed is done again.
@@ -63,11 +76,34 @@ def build(
         prices: what a million tokens cost, in and out; then the cost is told.
         workers: processes; one film a task, long films in stretches. This process alone if left out.
         ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
-        settings: how films become keyframes.
+        detector: of cuts.
+        threshold: of the detector; its tuned default if left out.
+        shortest_shot: cuts nearer to each other are one.
+        short_side: height of a keyframe at most; it is twice as wide.
+        quality: of the stored JPEG.
+        black_luma: mean brightness below which a frame is black, unless something in it stands out.
+        flat_deviation: standard deviation of brightness below which a frame is flat.
+        blur_sharpness: sharpness below which a frame is blurred.
+        text_share: share of the sharp edges that is lettering past which a frame is a text card.
+        duplicate_distance: bits of 64 by which the hashes of two keyframes of one picture differ at most.
+        stretch_seconds: much longer films are worked on in stretches of this length.
         json: print one JSON object at the end.
     """
     if workers is not None and workers < 1:
         raise CinemaError(f"--workers {workers} cannot work; give 1 or more")
+    settings = FilmSettings(
+        detector=detector,
+        threshold=threshold,
+        shortest_shot=shortest_shot,
+        short_side=short_side,
+        quality=quality,
+        black_luma=black_luma,
+        flat_deviation=flat_deviation,
+        blur_sharpness=blur_sharpness,
+        text_share=text_share,
+        duplicate_distance=duplicate_distance,
+        stretch_seconds=stretch_seconds,
+    )
     _check(settings)
     from captain_cinema.films.annotate import load_cast
     from captain_cinema.films.build import BuildTask
@@ -99,9 +135,9 @@ def build(
 def cuts(
     film: Positional[Annotated[Path, tyro.conf.arg(metavar="FILM")]],
     /,
-    detector: Detector = DEFAULTS.detector,
-    threshold: float | None = DEFAULTS.threshold,
-    shortest_shot: float = DEFAULTS.shortest_shot,
+    detector: DetectorName = DEFAULTS.detector,
+    threshold: Threshold = DEFAULTS.threshold,
+    shortest_shot: Seconds = DEFAULTS.shortest_shot,
     json: bool = False,
 ) -> Outcome:
     """List the cuts of a film.
@@ -110,7 +146,7 @@ def cuts(
         film: the file.
         detector: of cuts.
         threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one; seconds.
+        shortest_shot: cuts nearer to each other are one.
         json: print one JSON object: {"cuts": [{"frame": 12, "seconds": 0.5, "gradual": false}, ...], ...}.
     """
     settings = FilmSettings(detector=detector, threshold=threshold, shortest_shot=shortest_shot)
