@@ -308,7 +308,7 @@ def _mp4(pictures: list[np.ndarray], settings: ClipSettings) -> bytes:
         stream.options = ENCODER
         stream.codec_context.thread_count = 1
         for number, picture in enumerate(pictures):
-            planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, settings.fps)
             container.mux(stream.encode(frame))
