@@ -18,6 +18,7 @@ from captain_cinema.films.records import FilmRecord
 from captain_cinema.films.store import paths
 from captain_cinema.films.store.paths import DatasetError, write_json
 from captain_cinema.films.store.reader import Dataset
+from captain_cinema.films.store.revise import film_keyframes, revise_film
 from captain_cinema.films.store.tar import END, ShardWriter, members
 from captain_cinema.films.store.verify import verify
 from captain_cinema.films.store.writer import (
@@ -360,3 +361,46 @@ def test_the_index_is_plain_parquet(dataset: Path) -> None:
     table = pq.read_table(index)
     assert table["verdict"].to_pylist().count("kept") == 8
     assert "".join(table["caption"].to_pylist()).count("<Mara>") == 6
+
+
+def test_second_thoughts_are_as_if_written_so_in_the_first_place(tmp_path: Path) -> None:
+    path, film = make_dataset(tmp_path / "data"), film_record(0).id
+    changed = [
+        replace(record, verdict="dropped", reason="duplicate of film 1.mp4", caption="", characters=())
+        if record.verdict == "kept" and record.shot in (1, 4)
+        else replace(record, annotator="again")
+        for record in film_keyframes(path, film)
+    ]
+    assert revise_film(path, film, changed).kept == 4
+    assert verify(path) == []
+    opened = Dataset(path)
+    assert opened.keyframes(film, kept=False) == changed
+    assert opened.image(opened.keyframes(film)[0]).shape == (60, 120, 3)
+    assert unnamed_files(path) == []
+    wanted = tmp_path / "wanted"
+    create_dataset(wanted, SETTINGS)
+    with FilmWriter(wanted, film_record(0), SETTINGS) as writer:
+        for record in changed:
+            writer.add(picture(0, record.shot, record.role), record)
+        writer.finish(film_record(0))
+    write_film(wanted, 1)
+    assert content(path) == content(wanted)
+
+
+def test_revising_nothing_changes_nothing(tmp_path: Path) -> None:
+    path, film = make_dataset(tmp_path / "data", films=1), film_record(0).id
+    before = content(path)
+    revise_film(path, film, film_keyframes(path, film))
+    assert content(path) == before
+
+
+def test_a_dropped_picture_cannot_come_back(tmp_path: Path) -> None:
+    path, film = make_dataset(tmp_path / "data", films=1), film_record(0).id
+    records = film_keyframes(path, film)
+    before = content(path)
+    with pytest.raises(DatasetError, match="was dropped and is not stored; build its film again"):
+        revise_film(path, film, [replace(record, verdict="kept", reason="") for record in records])
+    with pytest.raises(ValueError, match="has 12 keyframes; all of them are revised, or none"):
+        revise_film(path, film, records[:3])
+    assert content(path) == before
+    assert list((path / ".parts").iterdir()) == []

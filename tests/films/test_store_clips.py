@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from drawn import FPS, picture, write_film
 from stored import SETTINGS
 
+from captain_cinema.cli import main
 from captain_cinema.films.records import Crop, FilmRecord, KeyframeRecord, Picture
 from captain_cinema.films.store.clips import ClipSettings, clip_frames, clips, encode_clips
 from captain_cinema.films.store.paths import DatasetError
@@ -152,6 +154,19 @@ def test_another_film_under_the_same_name_is_refused(dataset: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         clip_frames(opened, clips(opened, film)[0])
     assert list((dataset / ".parts").iterdir()) == []
+
+
+def test_the_command_encodes_every_film_and_says_which_is_gone(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(dataset, write_film(dataset.parent / "gone.mp4", seed=4, lengths=LENGTHS, size=SIZE))
+    (dataset.parent / "gone.mp4").unlink()
+    assert main(["dataset", "clips", str(dataset), "--height", "64", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["shots"] == 2
+    (told,) = said["missing"].values()
+    assert told.endswith("gone.mp4 is not there; put it back to encode its clips")
+    assert main(["dataset", "clips", str(dataset), "--height", "65"]) == 2
 
 
 def test_sizes_that_are_not_encoded_the_same_every_time_are_refused() -> None:

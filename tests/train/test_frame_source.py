@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from captain_cinema.films.store.reader import Dataset
 from captain_cinema.films.store.writer import FilmWriter, create_dataset
 from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story
+from captain_cinema.train import previews
 from captain_cinema.train.binding import UNKNOWN
 from captain_cinema.train.film_pool import Pool, draw_film, film_seed
 from captain_cinema.train.frame_source import DatasetSource, Encoders, open_source
@@ -269,8 +270,11 @@ def test_longer_films_come_as_much_more_often_and_short_ones_never(
 
 
 def test_a_run_on_a_dataset_trains_and_resumes_identically(
-    dataset: Path, weights: Path, tmp_path: Path
+    dataset: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = partial(previews.next_keyframes, steps=2)
+    monkeypatch.setattr(previews, "next_keyframes", quick)
+
     def run(name: str, minutes: float | None = None) -> dict[str, object]:
         return main_train(
             "keyframes",

@@ -33,7 +33,7 @@ DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
 
 
 def dataset() -> Outcome:
-    """Films into a dataset of keyframes: build, cuts, stats, show, verify, export."""
+    """Films into a dataset of keyframes: build, cuts, stats, show, verify, export, clips."""
     raise ValueError("the command line hands over to the commands below")
 
 
@@ -261,6 +261,43 @@ def export(
     return Outcome(data=dataclasses.asdict(done), text=said)
 
 
+def clips(
+    folder: Positional[DatasetFolder],
+    /,
+    height: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 128,
+    fps: Annotated[int, tyro.conf.arg(metavar="N")] = 12,
+    longest: Seconds = 10.0,
+    json: bool = False,
+) -> Outcome:
+    """Encode the shots of a dataset's films again, small, for training; without it they are by reference.
+
+    Args:
+        folder: the dataset.
+        height: of a clip, a multiple of 64; it is twice as wide.
+        fps: frames a second.
+        longest: seconds of a shot at most.
+        json: print one JSON object.
+    """
+    from captain_cinema.films.store.clips import ClipSettings, encode_clips
+    from captain_cinema.films.store.paths import DatasetError
+    from captain_cinema.films.store.reader import Dataset
+    from captain_cinema.progress import Reporter
+
+    settings = ClipSettings(height=height, fps=fps, seconds=longest)
+    opened = Dataset(folder)
+    stored, missing = 0, dict[str, str]()
+    with Reporter().stage("clips", len(opened.film_ids()), unit="film") as stage:
+        for film in opened.film_ids():
+            try:
+                stored += encode_clips(opened, film, settings)
+            except DatasetError as error:
+                missing[film] = str(error)
+            stage.step("encoded")
+    lines = [*missing.values(), f"{stored} shots of {len(opened.film_ids()) - len(missing)} films encoded"]
+    data = {"dataset": str(folder), "shots": stored, "missing": missing}
+    return Outcome(data=data, text="\n".join(lines), code=1 if missing else 0)
+
+
 def _count_films(folder: Path) -> int:
     return sum(1 for _ in (folder / "films").glob("*.json"))
 
@@ -327,4 +364,5 @@ COMMANDS = {
     "show": show,
     "verify": verify,
     "export": export,
+    "clips": clips,
 }

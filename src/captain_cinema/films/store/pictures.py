@@ -74,10 +74,11 @@ def preview(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
 def encode_picture(picture: Picture, *, quality: int) -> EncodedPicture:
     """A picture as the dataset stores it; the same picture always gives the same bytes."""
     height, width = picture.image.shape[:2]
+    jpeg = encode_jpeg(picture.image, quality)
     return EncodedPicture(
-        jpeg=encode_jpeg(picture.image, quality),
+        jpeg=jpeg,
         width=width,
         height=height,
-        small=preview(picture.image),
+        small=preview(decode_jpeg(jpeg)),  # as if it were dropped later, when only the JPEG is there
         whole=b"" if picture.whole is None else preview(picture.whole),
     )
