@@ -130,7 +130,8 @@ def publish_with(task: PublishTask, reader: Annotator) -> Published:
                         jpeg=jpeg,
                         width=record.width,
                         height=record.height,
-                        small=preview(decode_jpeg(jpeg)),
+                        # Only of a dropped picture is the small one kept.
+                        small=b"" if record.verdict == "kept" else preview(decode_jpeg(jpeg)),
                         whole=whole,
                     ),
                     record,
