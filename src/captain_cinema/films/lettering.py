@@ -9,6 +9,7 @@ lie in such lines; in a picture with a title or subtitles over it, the picture h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,5 +99,10 @@ def is_lettering(grey: UInt8[np.ndarray, "h w"], strokes: UInt8[np.ndarray, "h w
     contrast = abs(float(np.median(grey[inside])) - float(np.median(grey[~inside])))
     if unevenness > 3 + 0.2 * contrast:
         return False
+    height, width = grey.shape
     changes = np.abs(np.diff(strokes.astype(np.int8), axis=1)).sum(1)
-    return int(changes.max()) >= grey.shape[1] / grey.shape[0]
+    if int(changes.max()) < width / height:
+        return False
+    # Stems are nearly as high as their line; the specks of a texture are not.
+    stems = cv2.erode(strokes, np.ones((math.ceil(0.4 * height), 1), np.uint8), borderValue=0)
+    return float(np.asarray(stems).any(0).mean()) > 0.05
