@@ -1,7 +1,7 @@
-"""Tests of judgements on real pictures need the real films, which are too large and too foreign for the repository.
+"""Tests of judgements on real pictures need the real films, which are not in the repository.
 
-Without them (`CAPTAIN_CINEMA_FILMS`, or ../shared/films) the drawn stand-ins would say nothing about thresholds
-that were tuned on real pictures, so those modules are left out, and pytest says so in its header.
+Without them (`CAPTAIN_CINEMA_FILMS`, or ../shared/films) drawn stand-ins would say nothing about thresholds
+tuned on real pictures, so those modules are left out, and pytest says so in its header.
 """
 
 import os
