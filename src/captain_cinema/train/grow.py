@@ -1,0 +1,84 @@
+"""Grow a trained keyframe model: twice as wide, the same function, and then train on.
+
+Twice the width is four times the weights, and from random ones all that the narrow model has learnt would
+have to be learnt again. Every number of the hidden state is held twice, and every layer reads half from
+either copy, as in Net2Net (Chen et al. 2016, https://arxiv.org/abs/1511.05641). Layer norms, the norms of
+queries and keys, and attention within a head do not notice. The halves are then told apart by a random part
+that cancels out, so that gradients make different numbers of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from captain_cinema.backbone.mmdit import MMDiT
+
+_OUTSIDE_IN = ("img_in", "txt_in", "time_in.lin_in")
+"""Layers that read what the model does not make, as it is."""
+_OUTSIDE_OUT = ("final.lin",)
+"""Layers whose output leaves the model."""
+
+
+@torch.no_grad()
+def widen(model: MMDiT, generator: torch.Generator, *, spread: float = 0.5) -> MMDiT:
+    """A model of twice the width and twice the heads that computes the same.
+
+    Args:
+        model: a FLUX.2 layout; left as it is.
+        generator: of the random part, on the CPU.
+        spread: size of the random part that cancels out, as a share of each weight matrix's own.
+
+    Raises:
+        ValueError: the model has parts that this does not know (FLUX.1's biases and pooled text).
+    """
+    config = replace(model.config, num_attention_heads=2 * model.config.num_attention_heads)
+    wide = MMDiT(config)
+    state = model.state_dict()
+    if any(name.endswith(".bias") for name in state):
+        raise ValueError("only models without biases can be widened")
+    grown = {
+        name: value.clone() if value.ndim == 1 else _grow(name, value, model, generator, spread)
+        for name, value in state.items()
+    }
+    wide.load_state_dict(grown)
+    return wide
+
+
+def _grow(
+    name: str, weight: Float[Tensor, "out dim"], model: MMDiT, generator: torch.Generator, spread: float
+) -> Float[Tensor, "wide_out wide_dim"]:
+    layer = name.removesuffix(".weight")
+    columns, rows = _parts(layer, weight.shape, model)
+    if layer not in _OUTSIDE_IN:
+        halves = []
+        for part in weight.split(columns, dim=1):
+            noise = torch.randn(2, *part.shape, generator=generator) * (spread * part.std() / 2)
+            halves.append((part / 2 + noise, part / 2 - noise))
+        # [rows' copy, out, in]: either copy of the rows has a random part of its own.
+        weight = torch.stack(
+            [torch.cat([half[copy] for pair in halves for half in pair], 1) for copy in (0, 1)]
+        )
+    else:
+        weight = torch.stack([weight, weight])
+    if layer in _OUTSIDE_OUT:
+        return weight[0]
+    first, second = (copy.split(rows) for copy in weight)
+    return torch.cat([half for pair in zip(first, second, strict=True) for half in pair])
+
+
+def _parts(layer: str, shape: Sequence[int], model: MMDiT) -> tuple[list[int], list[int]]:
+    """Sizes of the input's and of the output's parts: what is stored as one layer is several."""
+    dim, hidden = model.config.dim, model.config.hidden
+    columns, rows = [shape[1]], [dim] * (shape[0] // dim)
+    if "single_blocks" in layer and layer.endswith("lin_in"):
+        rows = [dim] * 3 + [hidden] * 2
+    elif layer.endswith("mlp.lin_in"):
+        rows = [hidden] * 2
+    elif "single_blocks" in layer and layer.endswith("lin_out"):
+        columns = [dim, hidden]
+    return columns, rows

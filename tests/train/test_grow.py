@@ -1,0 +1,59 @@
+"""A widened model computes what the narrow one did, and its halves part in training."""
+
+from __future__ import annotations
+
+import torch
+
+from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig, PairGroup, init_weights, pair_ids
+from captain_cinema.train.grow import widen
+
+
+def small() -> MMDiT:
+    config = MMDiTConfig(
+        in_channels=8,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=12,
+        timestep_guidance_channels=32,
+        mlp_ratio=3.0,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
+    generator = torch.Generator().manual_seed(0)
+    model = init_weights(MMDiT(config), generator, match_heads=True)
+    with torch.no_grad():
+        model.final.lin.weight.normal_(generator=generator)
+    return model.double()
+
+
+def pairs() -> PairGroup:
+    generator = torch.Generator().manual_seed(1)
+    img_ids, txt_ids = pair_ids([0, 1, 2], 2, 4, 5)
+    return PairGroup(
+        img=torch.randn(2, 3, 8, 8, generator=generator, dtype=torch.float64),
+        txt=torch.randn(2, 3, 5, 12, generator=generator, dtype=torch.float64),
+        timestep=torch.rand(2, 3, generator=generator, dtype=torch.float64),
+        img_ids=img_ids,
+        txt_ids=txt_ids,
+    )
+
+
+def test_a_wider_model_computes_the_same() -> None:
+    narrow = small()
+    wide = widen(narrow, torch.Generator().manual_seed(2)).double()
+    assert wide.config.dim == 2 * narrow.config.dim
+    (said,), (expected,) = wide([pairs()]), narrow([pairs()])
+    assert expected.std() > 0.1
+    torch.testing.assert_close(said, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_its_halves_part_in_training() -> None:
+    wide = widen(small(), torch.Generator().manual_seed(2)).double()
+    (said,) = wide([pairs()])
+    said.square().mean().backward()
+    gradient = wide.txt_in.weight.grad
+    assert gradient is not None
+    first, second = gradient.chunk(2)
+    assert (first - second).norm() > 0.1 * first.norm()
