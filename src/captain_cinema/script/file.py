@@ -5,22 +5,31 @@ Every fault is a one-line StoryError that names the line, the shot, and what wou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from captain_cinema.errors import StoryError
 from captain_cinema.script.model import (
     CAMERAS,
     DEFAULT_SECONDS,
+    DEFAULT_TRANSITION,
     FRAMINGS,
     MAX_CAPTION,
     MAX_CAST,
+    MAX_HANDLES,
     MAX_NAME,
+    MAX_PATH,
     MAX_SECONDS,
     MAX_SEED,
     MAX_SHOTS,
+    MAX_SIDE,
+    MAX_TRANSITION,
     MIN_SECONDS,
+    MIN_SIDE,
+    MIN_TRANSITION,
+    TRANSITIONS,
     CastMember,
     Script,
     Shot,
@@ -42,7 +51,8 @@ def load_script(path: Path) -> Script:
 
 def parse_script(text: str, *, source: str = "script.yaml") -> Script:
     """Read a script from YAML text; `source` names it in errors."""
-    top = Fields.of(read_yaml(text, source=source), where=source, keys=("title", "caption", "cast", "shots"))
+    keys = ("title", "caption", "size", "cast", "shots", "ending")
+    top = Fields.of(read_yaml(text, source=source), where=source, keys=keys)
     cast = tuple(
         _cast_member(item, number, source) for number, item in enumerate(top.list("cast", MAX_CAST), 1)
     )
@@ -59,7 +69,44 @@ def parse_script(text: str, *, source: str = "script.yaml") -> Script:
     numbers: dict[int, int] = {}
     shots = tuple(_shot(item, number, source, numbers) for number, item in enumerate(items, 1))
     title = top.text("title", MAX_NAME * 2, written=True) or "Untitled"
-    return Script(title=title, caption=top.text("caption", MAX_CAPTION), cast=cast, shots=shots)
+    _check_transitions(shots, source)
+    return Script(
+        title=title,
+        caption=top.text("caption", MAX_CAPTION),
+        cast=cast,
+        shots=shots,
+        size=_size(top.text("size", MAX_NAME), source),
+        ending=top.choice("ending", ("fade",)),
+    )
+
+
+def _size(text: str, source: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    sides = re.fullmatch(r"([0-9]{1,5}) ?[x×] ?([0-9]{1,5})", text.strip())
+    if sides is None or not all(MIN_SIDE <= int(side) <= MAX_SIDE for side in sides.groups()):
+        raise StoryError(
+            f"{source}: size '{one_line(text)}' is no size; write width x height, each {MIN_SIDE} to "
+            f"{MAX_SIDE} pixels, for example 'size: 1280x640'"
+        )
+    return int(sides[2]), int(sides[1])
+
+
+def _check_transitions(shots: tuple[Shot, ...], source: str) -> None:
+    """A transition needs a shot before it, and no more time than the shots that it joins have."""
+    for number, shot in enumerate(shots, 1):
+        if shot.transition not in ("cross-fade", "fade"):
+            continue
+        if number == 1 and shot.transition == "cross-fade":
+            raise StoryError(
+                f"{source}: shot 1 cannot cross-fade, there is no shot before it; use 'transition: fade'"
+            )
+        shortest = min(other.seconds for other in shots[max(0, number - 2) : number])
+        if shot.transition_seconds > shortest:
+            raise StoryError(
+                f"{source}: shot {number}: its {shot.transition} takes {shot.transition_seconds:g} s, longer "
+                f"than a shot it joins ({shortest:g} s); give a shorter 'transition_seconds'"
+            )
 
 
 def _cast_member(item: Item, number: int, source: str) -> CastMember:
@@ -75,7 +122,21 @@ def _cast_member(item: Item, number: int, source: str) -> CastMember:
 
 def _shot(item: Item, number: int, source: str, numbers: dict[int, int]) -> Shot:
     where = f"{source} line {item.line}: shot {number}"
-    keys = ("scene", "caption", "seconds", "framing", "camera", "seed", "pins", "number")
+    keys = (
+        "scene",
+        "caption",
+        "seconds",
+        "framing",
+        "camera",
+        "seed",
+        "pins",
+        "number",
+        "last_keyframe",
+        "sound",
+        "handles",
+        "transition",
+        "transition_seconds",
+    )
     fields = Fields.of(item, where=where, keys=keys)
     caption = fields.text("caption", MAX_CAPTION)
     if not caption.strip():
@@ -107,7 +168,25 @@ def _shot(item: Item, number: int, source: str, numbers: dict[int, int]) -> Shot
         pins=tuple(pins),
         seed=fields.integer("seed", 0, MAX_SEED),
         scene=fields.text("scene", MAX_NAME * 2),
+        last_keyframe=_inside(fields.text("last_keyframe", MAX_PATH), where),
+        sound=fields.text("sound", MAX_CAPTION),
+        handles=fields.number("handles", 0.0, MAX_HANDLES, default=0.0, unit="seconds"),
+        transition=fields.choice("transition", TRANSITIONS),
+        transition_seconds=fields.number(
+            "transition_seconds", MIN_TRANSITION, MAX_TRANSITION, default=DEFAULT_TRANSITION, unit="seconds"
+        ),
     )
+
+
+def _inside(text: str, where: str) -> str:
+    """A path of a picture in the film's folder."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text:
+        raise StoryError(
+            f"{where}: last_keyframe '{one_line(text)}' is not in the film's folder; put it there and write "
+            "its path from there"
+        )
+    return text
 
 
 def dump_script(script: Script) -> str:
@@ -126,6 +205,10 @@ def dump_script(script: Script) -> str:
     head: dict[str, object] = {"title": script.title}
     if script.caption:
         head["caption"] = script.caption
+    if script.size is not None:
+        head["size"] = f"{script.size[1]}x{script.size[0]}"
+    if script.ending:
+        head["ending"] = script.ending
     parts = [dump(head)]
     if script.cast:
         parts.append(dump({"cast": [_cast_fields(member) for member in script.cast]}))
@@ -150,9 +233,13 @@ def _shot_fields(script: Script) -> Iterator[dict[str, object]]:
         seconds = float(shot.seconds)
         fields: dict[str, object] = {"scene": shot.scene} if shot.scene else {}
         fields |= {"caption": shot.caption, "seconds": int(seconds) if seconds.is_integer() else seconds}
-        for key in ("framing", "camera"):
+        for key in ("framing", "camera", "last_keyframe", "sound", "transition"):
             if getattr(shot, key):
                 fields[key] = getattr(shot, key)
+        if shot.handles:
+            fields["handles"] = shot.handles
+        if shot.transition_seconds != DEFAULT_TRANSITION:
+            fields["transition_seconds"] = shot.transition_seconds
         if shot.seed is not None:
             fields["seed"] = shot.seed
         yield fields

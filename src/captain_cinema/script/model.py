@@ -9,9 +9,15 @@ from functools import lru_cache
 
 FRAMINGS = ("wide", "medium", "close-up")
 CAMERAS = ("static", "pan left", "pan right", "push in")
+TRANSITIONS = ("cut", "cross-fade", "fade")
+"""How a shot begins: at once, out of the shot before, or out of black. A plain cut unless the script says."""
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 60.0
 DEFAULT_SECONDS = 2.0
+MAX_HANDLES = 10.0
+MIN_TRANSITION, MAX_TRANSITION, DEFAULT_TRANSITION = 0.1, 5.0, 0.5
+MIN_SIDE, MAX_SIDE = 16, 4096
+MAX_PATH = 400
 MAX_SEED = 2**63 - 1
 MAX_SHOTS = 20_000
 MAX_CAST = 1_000
@@ -53,6 +59,16 @@ class Shot:
     seed: int | None = None
     scene: str = ""
     """The heading of the scene, if the story has any."""
+    last_keyframe: str = ""
+    """A picture in the film's folder that the shot ends on; a backend has to be able to."""
+    sound: str = ""
+    """What is heard, in words; a backend has to be able to make it."""
+    handles: float = 0.0
+    """Seconds filmed beyond the shot's end: not in the film, but there to trim with."""
+    transition: str = ""
+    """How the shot begins: "" (a cut), or one of TRANSITIONS."""
+    transition_seconds: float = DEFAULT_TRANSITION
+    """How long a cross-fade or fade takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +80,10 @@ class Script:
     """What holds for the whole film: style, period, mood."""
     cast: tuple[CastMember, ...]
     shots: tuple[Shot, ...]
+    size: tuple[int, int] | None = None
+    """Height and width of the shots; None leaves it to the backend."""
+    ending: str = ""
+    """"fade" lets the film end in black."""
 
 
 def name_key(name: str) -> str:
@@ -107,6 +127,16 @@ def shot_prompt(script: Script, number: int) -> str:
     ]
     parts = [*looks, _heading_words(shot), shot.caption.strip(), ", ".join(filter(None, view))]
     return " ".join(_sentence(part) for part in parts if part)
+
+
+def filmed_seconds(script: Script, number: int) -> float:
+    """How long shot `number` (from 1) is filmed: its length, and its handles or what the next shot's
+    cross-fade takes of it, whichever is longer.
+    """
+    shot = script.shots[number - 1]
+    following = script.shots[number] if number < len(script.shots) else None
+    overlap = following.transition_seconds if following and following.transition == "cross-fade" else 0.0
+    return shot.seconds + max(shot.handles, overlap)
 
 
 def _camera_words(shot: Shot) -> str:
