@@ -17,7 +17,7 @@ from captain_cinema.errors import CinemaError
 from captain_cinema.train.film_pool import drawing_workers
 from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
 from captain_cinema.train.precision import fast_bfloat16
-from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset, embedded_mmdit
+from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +70,18 @@ def new_task(
     if part == "keyframes":
         from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
         from captain_cinema.train.frame_source import open_source
+        from captain_cinema.train.grow import widen
         from captain_cinema.train.keyframes import KeyframeTask
 
         if start is not None:
-            model = load_mmdit(start / "keyframes" / "transformer", dtype=torch.float32).train()
+            model = load_mmdit(start / "keyframes" / "transformer", dtype=torch.float32)
+            if 2 * model.config.dim == preset.mmdit.dim:
+                logger.info("widening the model from %d to %d", model.config.dim, preset.mmdit.dim)
+                model = widen(model, torch.Generator().manual_seed(optimisation.seed))
+            model.train()
         else:
             generator = torch.Generator().manual_seed(optimisation.seed)
-            model = init_weights(MMDiT(embedded_mmdit()), generator, match_heads=True)
+            model = init_weights(MMDiT(preset.mmdit), generator, match_heads=True)
         training = preset.keyframe_training
         source = None
         if dataset is not None:
