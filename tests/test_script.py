@@ -270,3 +270,14 @@ def test_the_script_imports_nothing_heavy() -> None:
     code = f"import sys, captain_cinema.script; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_complete_prompt_says_everything_again() -> None:
+    script = parse_script(
+        "title: T\ncaption: Ink on paper\ncast:\n  - {name: Mara, description: a fox in a blue coat}\n"
+        "shots:\n  - caption: <Mara> waits.\n  - caption: <Mara> leaves.\n"
+    )
+    assert shot_prompt(script, 2) == "<Mara> leaves."
+    assert shot_prompt(script, 2, complete=True) == (
+        "<Mara> is a fox in a blue coat. <Mara> leaves. Ink on paper."
+    )

@@ -104,11 +104,12 @@ def _keys_in(caption: str) -> frozenset[str]:
     return frozenset(name_key(name) for name in _TAG.findall(caption))
 
 
-def shot_prompt(script: Script, number: int) -> str:
+def shot_prompt(script: Script, number: int, *, complete: bool = False) -> str:
     """What the models read for shot `number` (from 1): the caption, where it plays, how it is framed.
 
     The look of a cast member that is described in the cast list is told at its first appearance and not again
-    (design section 6): later the visual memory carries it.
+    (design section 6): later the visual memory carries it. With `complete`, for models that were not tuned to
+    look names up in a memory, every look is told every time, and the film's own caption after all else.
     """
     if not 1 <= number <= len(script.shots):
         raise ValueError(f"shot {number} of a script of {len(script.shots)}")
@@ -119,13 +120,15 @@ def shot_prompt(script: Script, number: int) -> str:
         key = name_key(member.name)
         if not member.description or key not in here:
             continue
-        if not any(key in _keys_in(earlier.caption) for earlier in script.shots[: number - 1]):
+        before = script.shots[: number - 1]
+        if complete or not any(key in _keys_in(earlier.caption) for earlier in before):
             looks.append(f"<{member.name}> is {member.description.rstrip(' .')}.")
     view = [
         f"{shot.framing} shot" if shot.framing in ("wide", "medium") else shot.framing,
         _camera_words(shot),
     ]
     parts = [*looks, _heading_words(shot), shot.caption.strip(), ", ".join(filter(None, view))]
+    parts += [script.caption.strip()] if complete else []
     return " ".join(_sentence(part) for part in parts if part)
 
 
