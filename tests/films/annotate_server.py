@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 
 from captain_cinema.films.annotate.endpoint import EndpointAnnotator
-from captain_cinema.films.annotate.options import EndpointSettings
+from captain_cinema.films.annotation_options import EndpointSettings
 from captain_cinema.films.records import Crop, FilmRecord, Picture
 from captain_cinema.script import CastMember
 

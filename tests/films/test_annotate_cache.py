@@ -31,9 +31,9 @@ from annotate_server import (
 from captain_cinema.errors import CinemaError
 from captain_cinema.films.annotate import Annotation
 from captain_cinema.films.annotate.cache import AnswerCache, frame_key
-from captain_cinema.films.annotate.options import EndpointSettings
 from captain_cinema.films.annotate.pace import Pace
 from captain_cinema.films.annotate.reply import FrameReply
+from captain_cinema.films.annotation_options import EndpointSettings
 from captain_cinema.script import CastMember
 
 ONE = EndpointSettings(frames=1, parallel=1)
@@ -45,7 +45,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from annotate_server import CAST, FILM, pictures
 from captain_cinema.films.annotate.endpoint import EndpointAnnotator
-from captain_cinema.films.annotate.options import EndpointSettings
+from captain_cinema.films.annotation_options import EndpointSettings
 settings = EndpointSettings(frames=1, parallel=1)
 reader = EndpointAnnotator(sys.argv[2], cast=CAST, cache=Path(sys.argv[3]), model="seer", settings=settings)
 print("ready", flush=True)

@@ -76,8 +76,8 @@ def test_the_plain_form(tmp_path: Path, form: str, base: str) -> None:
     (tmp_path / f"{base}{form}").write_text(FORMS[form], "utf-8")
     found = read(film, 0.0, 1.9, 2.0, 5.0, 6.1, 7.4, 7.6)
     assert [one.caption for one in found] == [
-        "<Mara> runs after Zorro.",
-        "<Mara> runs after Zorro.",
+        "<Mara> runs after someone.",
+        "<Mara> runs after someone.",
         "<Bo> waits.",
         "",
         "<Bo> leaves.",
@@ -87,6 +87,7 @@ def test_the_plain_form(tmp_path: Path, form: str, base: str) -> None:
     assert [one.characters for one in found[:4]] == [("Mara",), ("Mara",), ("Bo",), ()]
     assert [one.keep for one in found] == [True, True, True, False, True, True, True]
     assert found[3].reason == "A title."
+    assert [one.reason for one in found[1:3]] == ["left out, not in the cast: Zorro"] * 2
     assert [bool(one.error) for one in found] == [False] * 6 + [True]
     assert "says nothing of 7.6" in found[6].error
     about = SidecarAnnotator(cast={}).about(film_at(film))
@@ -96,7 +97,7 @@ def test_the_plain_form(tmp_path: Path, form: str, base: str) -> None:
 def test_the_cast_file_counts_as_well(tmp_path: Path) -> None:
     (tmp_path / "a.mp4.captions.jsonl").write_text('{"start": 0, "caption": "<Mara>, <Bo>, <Zed>."}', "utf-8")
     cast = {"*": [CastMember(name="Mara"), CastMember(name="Zed")]}
-    assert read(tmp_path / "a.mp4", 1.0, cast=cast)[0].caption == "<Mara>, Bo, <Zed>."
+    assert read(tmp_path / "a.mp4", 1.0, cast=cast)[0].caption == "<Mara>, someone, <Zed>."
     assert read(tmp_path / "a.mp4", 1.0)[0].caption == "<Mara>, <Bo>, <Zed>.", "without a list tags are it"
 
 

@@ -11,6 +11,7 @@ import tyro
 
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
+from captain_cinema.films.annotation_options import EndpointSettings, Patience
 from captain_cinema.films.settings import Detector, FilmSettings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ QUIET_SECONDS = 10.0
 """So long nothing is said at most while films are decoded."""
 
 DEFAULTS = FilmSettings()
+ENDPOINT = EndpointSettings()
 
 Positional = tyro.conf.Positional
 DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
@@ -44,7 +46,12 @@ def build(
     cast: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
     annotator: Annotated[str, tyro.conf.arg(metavar="none|sidecar|URL")] = "none",
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    key_variable: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     per_minute: Annotated[float | None, tyro.conf.arg(metavar="N")] = None,
+    batch: Count = ENDPOINT.frames,
+    parallel: Count = ENDPOINT.parallel,
+    tries: Count = ENDPOINT.patience.tries,
+    reply_seconds: Seconds = ENDPOINT.patience.reply_seconds,
     prices: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="IN OUT")] = None,
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
@@ -72,7 +79,12 @@ def build(
         cast: a YAML file with the characters that captions may name, film by film.
         annotator: who writes the captions: nobody, files beside the films, or an OpenAI-compatible endpoint.
         model: the endpoint's.
+        key_variable: of the environment, that holds the endpoint's key; CINEMA_ANNOTATOR_KEY if left out.
         per_minute: requests to the endpoint at most.
+        batch: frames in one request.
+        parallel: requests in flight.
+        tries: requests for one reply of an endpoint that is busy.
+        reply_seconds: how long one reply may take.
         prices: what a million tokens cost, in and out; then the cost is told.
         workers: processes; one film a task, long films in stretches. This process alone if left out.
         ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
@@ -116,8 +128,15 @@ def build(
         spec=annotator,
         model=model,
         cast={} if cast is None else load_cast(cast),
-        per_minute=per_minute,
-        prices=prices,
+        key_variable=key_variable,
+        settings=EndpointSettings(
+            frames=batch,
+            parallel=parallel,
+            per_minute=per_minute,
+            patience=Patience(tries=tries, reply_seconds=reply_seconds),
+            input_price=None if prices is None else prices[0],
+            output_price=None if prices is None else prices[1],
+        ),
     )
     found = find_films(films)
     task = BuildTask(
@@ -337,22 +356,24 @@ def _crew(workers: int | None, ray: str | None) -> Crew:
 
 
 class _Telling:
-    """One line a film, and the time left by the seconds of film that are still to be decoded."""
+    """One line a film, and the time left: of decoding, or of annotation by the frames that are handed in."""
 
     def __init__(self, report: Reporter) -> None:
         self.report = report
-        self.started = self.said = time.monotonic()
+        self.said = time.monotonic()
+        self.started = {"film": self.said}
 
     def __call__(self, event: Event) -> None:
         from captain_cinema.progress import spoken_time
 
         now = time.monotonic()
+        started = self.started.setdefault(event.kind, now)
         if event.quiet and now - self.said < QUIET_SECONDS:
             return
         self.said = now
         text = event.text or f"{spoken_time(event.done)} of {spoken_time(event.total)} of film are decoded"
         if 0 < event.done < event.total:
-            left = (now - self.started) / event.done * (event.total - event.done)
+            left = (now - started) / event.done * (event.total - event.done)
             text += f", about {spoken_time(left)} left"
         self.report.say(text)
 

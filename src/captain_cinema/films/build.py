@@ -75,7 +75,8 @@ def build(task: BuildTask, crew: Crew, tell: Tell = lambda event: None) -> Build
 
 def _reader(task: BuildTask, tell: Tell) -> Annotator:
     def told(usage: Usage) -> None:
-        tell(Event(done=0, total=0, text=f"annotation: {usage}", quiet=True))
+        text = f"annotation: {usage}"
+        tell(Event(done=usage.done, total=usage.frames, text=text, quiet=True, kind="annotation"))
 
     return task.choice.make(task.dataset, told)
 
@@ -141,6 +142,10 @@ class _Build:
             self.total = sum(job.seconds for queue in schedule.waiting for job in queue)
             schedule.add(publisher.advance())
             schedule.run(partial(self._after, publisher))
+        except BaseException:
+            # Closed first, or whoever is at the desk would caption a whole film before this ends.
+            self.reader.close()
+            raise
         finally:
             if desk is not None:
                 desk.shutdown(wait=True, cancel_futures=True)

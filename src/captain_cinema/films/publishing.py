@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
-from captain_cinema.films.annotate import Annotation, Annotator, Usage, annotator
+from captain_cinema.films.annotate import Annotation, Annotator, EndpointSettings, Usage, annotator
+from captain_cinema.films.annotate.address import key_from
 from captain_cinema.films.duplicates import Key
 from captain_cinema.films.finishing import Draft, DraftEntry
 from captain_cinema.films.records import FilmRecord, KeyframeRecord, Picture
@@ -37,10 +38,10 @@ class AnnotatorChoice:
     spec: str = "none"
     model: str | None = None
     cast: dict[str, list[CastMember]] = field(default_factory=dict)
-    per_minute: float | None = None
-    """Requests at most."""
-    prices: tuple[float, float] | None = None
-    """Of a million tokens in and out, to tell the cost."""
+    settings: EndpointSettings = field(default_factory=EndpointSettings)
+    """Pace, batches, patience and prices, for an endpoint."""
+    key_variable: str | None = None
+    """Of the environment, that holds the key; None for the usual ones (annotate/address.py)."""
 
     @property
     def is_remote(self) -> bool:
@@ -57,17 +58,14 @@ class AnnotatorChoice:
         Raises:
             CinemaError: it cannot begin.
         """
-        settings = None
-        if self.is_remote:
-            from captain_cinema.films.annotate.endpoint import EndpointSettings
-
-            price_in, price_out = self.prices or (None, None)
-            settings = EndpointSettings(
-                per_minute=self.per_minute, input_price=price_in, output_price=price_out
-            )
-        folder = dataset / "cache" / "annotations"
         return annotator(
-            self.spec, cast=self.cast, cache=folder, model=self.model, settings=settings, report=report
+            self.spec,
+            cast=self.cast,
+            cache=dataset / "cache" / "annotations",
+            api_key=key_from(self.key_variable) if self.key_variable and self.is_remote else None,
+            model=self.model,
+            settings=self.settings,
+            report=report,
         )
 
 
@@ -115,7 +113,7 @@ def publish_with(task: PublishTask, reader: Annotator) -> Published:
         pictures = LazyPictures(stock, fit)
         annotations = reader.annotate(film, pictures) if fit else []
         by_key = {_key(e.record): note for e, note in zip(fit, annotations, strict=True)}
-        film = _with_errors(film, [note.error for note in annotations if note.error])
+        film = _with_errors(film, [note.error for note in annotations if note.error], reader)
         with (
             FilmWriter(task.dataset, film, task.settings) as writer,
             SpoolWriter(_kept_draft(task.dataset, film.id)) as rest,
@@ -200,18 +198,21 @@ def _final(
     note = notes[key]
     if not note.keep:
         return replace(record, verdict="dropped", reason=note.reason or "poor", annotator=name)
-    return replace(record, caption=note.caption, characters=note.characters, annotator=name)
+    return replace(
+        record, reason=note.reason, caption=note.caption, characters=note.characters, annotator=name
+    )
 
 
-def _with_errors(film: FilmRecord, errors: Sequence[str]) -> FilmRecord:
-    """A film some of whose captions are missing is partial, and is asked for again next time."""
+def _with_errors(film: FilmRecord, errors: Sequence[str], reader: Annotator) -> FilmRecord:
+    """A film some of whose captions are missing is partial; they are asked for again if that may help."""
     if not errors:
         return film
     most = max(set(errors), key=lambda error: (errors.count(error), error))
     said = f"{len(errors)} captions are missing: {most}"
     reason = f"{film.reason}; {said}" if film.reason else said
     verdict = "partial" if film.verdict == "ok" else film.verdict
-    return replace(film, verdict=verdict, reason=reason, annotation="")
+    annotation = film.annotation if reader.is_settled else ""
+    return replace(film, verdict=verdict, reason=reason, annotation=annotation)
 
 
 class _Stock:

@@ -93,7 +93,8 @@ class KeyframeRecord:
     height: int
     verdict: FrameVerdict
     reason: str = ""
-    """Why it was dropped: black, flat, blurred, text, duplicate of ..., or the annotator's own words."""
+    """Why it was dropped: black, flat, blurred, text, duplicate of ..., or the annotator's own words. Of one
+    that is kept: the names outside the cast that its annotator used and that were left out."""
     replaced: str = ""
     caption: str = ""
     """With `<Character Name>` tags; empty if missing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ class Event:
     """Something is done."""
 
     done: float
-    """Seconds of film that are worked through."""
+    """For example seconds of film that are worked through."""
     total: float
     """Of all films that need work, as far as their headers tell."""
     text: str
     """What there is to tell; empty if only time has passed."""
     quiet: bool = False
     """Whether it is worth a line only if nothing was said for a while."""
+    kind: str = "film"
+    """What `done` and `total` count: seconds of film, or frames that an annotator is shown ("annotation")."""
 
 
 Tell = Callable[[Event], None]
@@ -70,7 +72,7 @@ class BuildReport:
             "written": self.written,
             "kept": sum(record.kept for record in self.records),
             "dropped": sum(record.dropped for record in self.records),
-            "annotation": None if self.usage is None else str(self.usage),
+            "annotation": None if self.usage is None else asdict(self.usage),
             "films": [
                 {
                     "path": printable(record.path),

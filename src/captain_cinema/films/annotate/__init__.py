@@ -24,8 +24,8 @@ from captain_cinema.films.annotate.kinds import (
     Usage,
     film_cast,
 )
-from captain_cinema.films.annotate.options import EndpointSettings, Patience
 from captain_cinema.films.annotate.sidecar import SidecarAnnotator
+from captain_cinema.films.annotation_options import EndpointSettings, Patience
 from captain_cinema.films.records import FilmRecord, Picture
 from captain_cinema.script import CastMember
 
@@ -51,6 +51,7 @@ class NoAnnotator:
     """Leaves every caption missing."""
 
     name = "none"
+    is_settled = True
 
     def __init__(self, *, cast: dict[str, list[CastMember]]) -> None:
         self._cast = cast

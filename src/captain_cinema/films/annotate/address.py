@@ -42,6 +42,21 @@ def parse_address(url: str) -> httpx.URL:
     return parsed.copy_with(path=path)
 
 
+def key_from(variable: str) -> str:
+    """The key in a variable of the environment that the user names.
+
+    Raises:
+        CinemaError: It is not set. The name is not quoted: it may be the key itself, in the wrong place.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise CinemaError(
+            "the environment has no variable of the name that --key-variable gives, or it is empty; give the"
+            " variable's name, never the key, and export it before"
+        )
+    return key
+
+
 def find_key(address: httpx.URL, api_key: str | None) -> str:
     """The key that was given, or the user's from the environment.
 

@@ -1,7 +1,7 @@
 """Who may be named: the cast file, and captions that name nobody else (appendix B).
 
 A name in angle brackets is what the models learn a character by. One that is not in the cast would be a
-character of its own, so its brackets go; the words stay, since the sentence needs them.
+character of its own, so it goes: "someone" stands in its place (strangers.py), and the verdict tells of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from captain_cinema.errors import StoryError
+from captain_cinema.films.annotate.strangers import Strangers, is_markup, without_marks
 from captain_cinema.films.records import FilmRecord
 from captain_cinema.script import MAX_CAPTION, MAX_CAST, MAX_NAME, CastMember, check_name, name_key
 from captain_cinema.script.reading import (
@@ -26,10 +27,15 @@ from captain_cinema.script.reading import (
     read_yaml,
 )
 
+NAMING_VERSION = 2
+"""Counted up when the same words of an annotator become another caption."""
+MOST_TOLD = 8
+"""Names outside the cast that a verdict tells of at most."""
 EVERY_FILM = "*"
 """The key of those who may be in any film."""
 
 _TAG = re.compile(r"<([^<>]{0,200})>")
+_STRAY = re.compile(r"<\s*((?:[^\W\d_])[\w'’-]*)")
 _INVISIBLE = frozenset("\u200b\u2060\ufeff\u00ad")
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -145,10 +151,20 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Tagged:
-    """A caption in which only the cast is tagged, and who is in it."""
+    """A caption in which only the cast is named, and who is in it."""
 
     caption: str
     characters: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """Names outside the list that it held, or that were said to be there."""
+
+    @property
+    def reason(self) -> str:
+        """For the verdict; empty if nobody was left out."""
+        shown = [one_line(name, 40) for name in self.left_out[:MOST_TOLD]]
+        more = len(self.left_out) - len(shown)
+        ending = f" and {more} more" if more else ""
+        return f"left out, not in the cast: {', '.join(shown)}{ending}" if shown else ""
 
 
 class NameList:
@@ -162,47 +178,83 @@ class NameList:
         return self._names.get(name_key(plain(name).strip("<> ")))
 
     def tag(self, caption: str, listed: Sequence[str] = ()) -> Tagged:
-        """Make sure that a caption tags the cast and nobody else.
+        """Make sure that a caption names the cast and nobody else.
 
         Args:
             caption: As written, with tags of anybody, brackets that do not match, and so on.
-            listed: Who is said to be there; such a name gets a tag where the caption has it bare.
+            listed: Who is said to be there; such a name gets a tag where the caption has it bare, and leaves
+                the caption if it is outside the list.
 
         Returns:
-            The caption, in which every angle bracket belongs to a name of the list, and those names with the
-            listed ones: each once, the caption's first.
+            The caption, in which every angle bracket belongs to a name of the list; those names with the
+            listed ones, each once, the caption's first; and the names that had to go.
         """
-        present = [name for name in map(self.spelling, listed) if name is not None]
-        parts: list[str] = []
+        caption, strangers = without_marks(plain(caption)), Strangers()
+        # An odd piece is what stood between two brackets; all other brackets are stray.
+        pieces = _TAG.split(caption)
+        tags = [
+            self._tag(piece, caption, strangers) if place % 2 else None for place, piece in enumerate(pieces)
+        ]
+        outside = list(strangers.names)
+        present: list[str] = []
+        for said in listed:
+            name, bare = self.spelling(said), plain(said).strip("<> ")
+            if name is not None:
+                present.append(name)
+            elif len(bare) <= MAX_NAME and any(map(str.isalpha, bare)):
+                strangers.note(bare)
+                if bare != bare.lower() or bare == bare.upper():  # else it is a word: "man"
+                    outside.append(bare)
         found: list[str] = []
-        # An odd part is what stood between two brackets; all other brackets are stray.
-        for place, part in enumerate(_TAG.split(plain(caption))):
-            name, ending = self._split(part) if place % 2 else (None, "")
-            if name is None:
-                parts.append(self._tag_bare(part.replace("<", "").replace(">", ""), present, found))
-            else:
-                found.append(name)
-                parts.append(f"<{name}>{ending}")
+        parts: list[str] = []
+        for piece, tag in zip(pieces, tags, strict=True):
+            parts.append(self._bare(piece, present, outside, strangers) if tag is None else tag)
+            found += _TAG.findall(parts[-1])
         return Tagged(
-            caption=" ".join("".join(parts).split()), characters=tuple(dict.fromkeys([*found, *present]))
+            caption=" ".join(strangers.tell("".join(parts)).split()),
+            characters=tuple(dict.fromkeys([*found, *present])),
+            left_out=strangers.names,
         )
 
-    def _split(self, inside: str) -> tuple[str | None, str]:
-        """The name in a tag and what was wrongly put in with it ("Mara's")."""
-        for ending in ("", "'s", "’s"):
+    def _tag(self, inside: str, caption: str, strangers: Strangers) -> str | None:
+        """What a tag becomes; None if it is none, but a comparison or the like."""
+        if is_markup(inside, caption):
+            return ""
+        for ending in ("", "'s", "’s"):  # "<Mara's> coat"
             name = self.spelling(inside.removesuffix(ending)) if inside.endswith(ending) else None
             if name is not None:
-                return name, ending
-        return None, ""
+                return f"<{name}>{ending}"
+        if not any(char.isalpha() for char in inside):
+            return None
+        stem = inside.strip()
+        ending = next((one for one in ("'s", "’s") if stem.endswith(one)), "")
+        return strangers.note(stem.removesuffix(ending).strip()) + ending
 
-    def _tag_bare(self, text: str, present: Sequence[str], found: list[str]) -> str:
-        if not present or not text.strip():
+    def _bare(
+        self,
+        text: str,
+        present: Sequence[str],
+        outside: Sequence[str],
+        strangers: Strangers,
+    ) -> str:
+        """Text between tags: the names of those present get a tag, those outside the list go."""
+
+        def stray(match: re.Match[str]) -> str:
+            word = match[1]
+            known = self.spelling(word) is not None or any(
+                name.startswith(word) for name in self._names.values()
+            )
+            return word if known or word == word.lower() else strangers.note(word)
+
+        text = _STRAY.sub(stray, text).replace("<", "").replace(">", "")
+        if not (present or outside) or not text.strip():
             return text
-        names = sorted(set(present), key=len, reverse=True)
+        names = sorted({*present, *outside, *self._names.values()}, key=len, reverse=True)
         pattern = r"(?<!\w)(" + "|".join(map(re.escape, names)) + r")(?!\w)"
 
         def put(match: re.Match[str]) -> str:
-            found.append(match[1])
-            return f"<{match[1]}>"
+            if match[1] in present:
+                return f"<{match[1]}>"
+            return strangers.note(match[1]) if match[1] in outside else match[1]
 
         return re.sub(pattern, put, text)

@@ -29,12 +29,12 @@ from captain_cinema.errors import CinemaError
 from captain_cinema.films.annotate import prompt
 from captain_cinema.films.annotate.address import MODEL_VARIABLE, find_key, parse_address
 from captain_cinema.films.annotate.cache import AnswerCache, frame_key
-from captain_cinema.films.annotate.cast import NameList, cast_of
+from captain_cinema.films.annotate.cast import NAMING_VERSION, NameList, cast_of
 from captain_cinema.films.annotate.kinds import About, Annotation, BrokenOff, Usage, film_cast
 from captain_cinema.films.annotate.line import Line, Time, Trouble
-from captain_cinema.films.annotate.options import EndpointSettings
 from captain_cinema.films.annotate.pace import Pace
 from captain_cinema.films.annotate.reply import MAX_REASON, FrameReply, read_reply
+from captain_cinema.films.annotation_options import EndpointSettings
 from captain_cinema.films.records import FilmRecord, Picture
 from captain_cinema.script import CastMember
 from captain_cinema.script.reading import one_line
@@ -65,6 +65,8 @@ _Outcome = FrameReply | str
 
 class EndpointAnnotator:
     """Asks a vision-language model. See :class:`captain_cinema.films.annotate.Annotator`."""
+
+    is_settled = False
 
     def __init__(
         self,
@@ -157,7 +159,8 @@ class EndpointAnnotator:
 
     def fingerprint(self, film: FilmRecord) -> str:
         """See :class:`Annotator`."""
-        asked = f"{prompt.PROMPT_VERSION}\n{self.model}\n{prompt.task(cast_of(self._cast, film))}"
+        versions = f"{prompt.PROMPT_VERSION} {NAMING_VERSION}"
+        asked = f"{versions}\n{self.model}\n{prompt.task(cast_of(self._cast, film))}"
         return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def close(self) -> None:
@@ -323,7 +326,7 @@ def _annotation(outcome: _Outcome, names: NameList) -> Annotation:
     tagged = names.tag(outcome.caption, outcome.characters)
     if not tagged.caption:
         return Annotation(keep=True, error="the caption holds nothing but brackets")
-    return Annotation(keep=True, caption=tagged.caption, characters=tagged.characters)
+    return Annotation(keep=True, reason=tagged.reason, caption=tagged.caption, characters=tagged.characters)
 
 
 def _jpeg(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

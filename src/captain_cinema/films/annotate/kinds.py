@@ -21,7 +21,8 @@ class Annotation:
 
     keep: bool
     reason: str = ""
-    """Why it should be dropped, in the annotator's own words."""
+    """Why it should be dropped, in the annotator's own words; of a frame that is kept, which names were left
+    out of its caption."""
     caption: str = ""
     """With `<Name>` tags of the cast and of nobody else; empty if missing."""
     characters: tuple[str, ...] = ()
@@ -54,6 +55,11 @@ class Annotator(Protocol):
     @property
     def name(self) -> str:
         """For the records: "none", "sidecar" or "gemini-2.0-flash@generativelanguage.googleapis.com"."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what it could not answer stays so for as long as its fingerprint is the same."""
         ...
 
     def check(self) -> None:
@@ -118,10 +124,18 @@ class Usage:
             cost=sum(costs) if costs else None,
         )
 
+    @property
+    def done(self) -> int:
+        """Frames that are through, one way or the other."""
+        return self.captioned + self.dropped + self.missing
+
     def __str__(self) -> str:
         """One line for the person who waits and pays."""
-        done = self.captioned + self.dropped + self.missing
-        parts = [f"{done}/{self.frames} frames", f"{self.captioned} captioned", f"{self.dropped} dropped"]
+        parts = [
+            f"{self.done}/{self.frames} frames",
+            f"{self.captioned} captioned",
+            f"{self.dropped} dropped",
+        ]
         if self.missing:
             parts.append(f"{self.missing} without caption")
         if self.cached:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.films.annotate.address import KEY_VARIABLE
-from captain_cinema.films.annotate.options import Patience
 from captain_cinema.films.annotate.pace import Pace
 from captain_cinema.films.annotate.waiting import wait_asked, within
+from captain_cinema.films.annotation_options import Patience
 from captain_cinema.script.reading import one_line
 
 if TYPE_CHECKING:

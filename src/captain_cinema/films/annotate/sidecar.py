@@ -28,7 +28,7 @@ from captain_cinema.films.annotate.captions import (
     digest_of,
     read_captions,
 )
-from captain_cinema.films.annotate.cast import NameList, cast_of, plain
+from captain_cinema.films.annotate.cast import NAMING_VERSION, NameList, cast_of, plain
 from captain_cinema.films.annotate.kinds import About, Annotation, film_cast
 from captain_cinema.films.records import FilmRecord, Picture
 from captain_cinema.script import MAX_CAPTION, CastMember, load_script, name_key, names_in, shot_prompt
@@ -41,6 +41,7 @@ class SidecarAnnotator:
     """Reads what lies beside each film. See :class:`captain_cinema.films.annotate.Annotator`."""
 
     name = "sidecar"
+    is_settled = True
 
     def __init__(self, *, cast: dict[str, list[CastMember]]) -> None:
         self._cast = cast
@@ -57,7 +58,9 @@ class SidecarAnnotator:
         found = self._of(film)
         if isinstance(found, str):
             return About(cast=film_cast(cast_of(self._cast, film)))
-        return About(caption=found.caption, cast=film_cast(self._members(film, found)))
+        members = self._members(film, found)
+        caption = NameList(member.name for member in members).tag(found.caption).caption
+        return About(caption=caption, cast=film_cast(members))
 
     def fingerprint(self, film: FilmRecord) -> str:
         """See :class:`Annotator`."""
@@ -65,7 +68,7 @@ class SidecarAnnotator:
         found = self._of(film)
         words = found if isinstance(found, str) else found.digest
         members = [f"{member.name}\n{member.description}" for member in cast_of(self._cast, film)]
-        return digest_of("\n".join([self.name, words, *members]))[:16]
+        return digest_of("\n".join([self.name, f"{NAMING_VERSION}", words, *members]))[:16]
 
     def annotate(self, film: FilmRecord, pictures: Sequence[Picture]) -> list[Annotation]:
         """See :class:`Annotator`."""
@@ -81,8 +84,9 @@ class SidecarAnnotator:
         """Who may be named. Where neither file lists anybody, the tags do: a person put them there."""
         members = {name_key(member.name): member for member in (*cast_of(self._cast, film), *found.cast)}
         if not members:
-            for span in found.spans:
-                for name in (*names_in(span.caption), *span.characters):
+            told = [(span.caption, span.characters) for span in found.spans]
+            for caption, characters in [*told, (found.caption, ())]:
+                for name in (*names_in(caption), *characters):
                     members.setdefault(name_key(name), CastMember(name=name))
         return list(members.values())
 
@@ -134,7 +138,7 @@ def _annotation(found: Sidecar, seconds: float, names: NameList) -> Annotation:
     tagged = names.tag(span.caption, span.characters)
     if not tagged.caption:
         return Annotation(keep=True, error=f"{found.source} has an empty caption at {seconds:.2f} s")
-    return Annotation(keep=True, caption=tagged.caption, characters=tagged.characters)
+    return Annotation(keep=True, reason=tagged.reason, caption=tagged.caption, characters=tagged.characters)
 
 
 class _TruthShot(BaseModel):

@@ -178,6 +178,8 @@ def _card(dataset: Dataset, film: FilmRecord, record: KeyframeRecord, previews: 
     about: list[str] = [f'<div class="time">{when} · {_clock(record.seconds)} · frame {record.frame}</div>']
     if record.verdict == "dropped":
         about.append(f'<p class="reason">dropped: {escape(record.reason or "no reason given")}</p>')
+    elif record.reason:
+        about.append(f'<p class="note">{escape(record.reason)}</p>')
     if record.replaced:
         about.append(f'<p class="note">stands for a frame that was {escape(record.replaced)}</p>')
     if record.caption:

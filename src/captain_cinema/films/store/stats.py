@@ -33,6 +33,8 @@ class DatasetStats:
     replaced: dict[str, int]
     """Keyframes that are not the frame the rule asks for, by why."""
     captions_missing: int
+    names_left_out: int
+    """Captions that named somebody outside the cast, who is left out."""
     characters: dict[str, int]
     """Kept keyframes that name a character, the most frequent ones."""
     all_characters: int
@@ -59,7 +61,10 @@ class DatasetStats:
         ]
         lines += [f"  dropped     {_listed(self.reasons)}"] if self.reasons else []
         lines += [f"  replaced    {_listed(self.replaced)}"] if self.replaced else []
-        lines.append(f"  captions    {self.kept - self.captions_missing}, {self.captions_missing} missing")
+        said = f"  captions    {self.kept - self.captions_missing}, {self.captions_missing} missing"
+        if self.names_left_out:
+            said += f"; {self.names_left_out} named somebody outside the cast, who is left out"
+        lines.append(said)
         if self.characters:
             more = self.all_characters - len(self.characters)
             lines.append(f"  characters  {_listed(self.characters)}" + (f", {more} more" if more else ""))
@@ -109,6 +114,7 @@ def stats(path: Path) -> DatasetStats:
     verdicts = Counter([verdict for verdict, _, _ in films])
     verdicts.update(record.verdict for record in dataset.files())
     reasons, replaced, characters = Counter[str](), Counter[str](), Counter[str]()
+    left_out = 0
     heights, annotators = Counter[str](), Counter[str]()
     columns = ["verdict", "reason", "replaced", "characters", "height", "annotator"]
     for batch in dataset.table.select(columns).to_batches(max_chunksize=1 << 14):
@@ -118,6 +124,7 @@ def stats(path: Path) -> DatasetStats:
                 reasons[reason_group(row["reason"])] += 1
                 continue
             heights[str(row["height"])] += 1
+            left_out += bool(row["reason"])
             characters.update(set(row["characters"] or ()))
             if row["replaced"]:
                 replaced[row["replaced"]] += 1
@@ -136,6 +143,7 @@ def stats(path: Path) -> DatasetStats:
         reasons=_ordered(reasons),
         replaced=_ordered(replaced),
         captions_missing=dataset.without_caption(),
+        names_left_out=left_out,
         characters=dict(characters.most_common(TOP_CHARACTERS)),
         all_characters=len(characters),
         shots_a_film=(low, middle, high),

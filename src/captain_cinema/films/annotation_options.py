@@ -9,7 +9,11 @@ from captain_cinema.errors import CinemaError
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long an endpoint is waited for."""
+    """How long an endpoint is waited for.
+
+    Raises:
+        CinemaError: That cannot be.
+    """
 
     tries: int = 6
     """Requests for one reply while the endpoint is busy."""
@@ -19,10 +23,20 @@ class Patience:
     """Seconds between two tries. An endpoint that asks for more is left alone as long as it asks; meanwhile
     frames stay without caption."""
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.tries <= 100:
+            raise CinemaError("a busy endpoint is asked 1 to 100 times for one reply")
+        if not 0 < self.reply_seconds <= 86_400:
+            raise CinemaError("a reply may take more than 0 and at most 86,400 seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointSettings:
-    """How an endpoint is used."""
+    """How an endpoint is used.
+
+    Raises:
+        CinemaError: That cannot be.
+    """
 
     frames: int = 8
     """In one request."""
