@@ -1,5 +1,7 @@
 """Hybrid attention without masks equals attention with the paper's masks; contexts, groups, bad folders."""
 
+import contextlib
+import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -509,3 +511,54 @@ def test_bad_folders_are_one_clear_line(folder, how, message):
     with pytest.raises(WeightsError, match=message) as raised:
         load_mmdit(damage(folder, how))
     assert "\n" not in str(raised.value)
+
+
+# --- gradient checkpointing ---
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_recomputing_blocks_changes_neither_outputs_nor_gradients(model, make_group, causal):
+    groups = [make_group([0, 2]), make_group([1], rows=1, cols=2, seed=1)]
+    results = []
+    for checkpointing in (False, True):
+        learner = copy.deepcopy(model).requires_grad_(True)
+        learner.gradient_checkpointing = checkpointing
+        drawn = learner(groups, causal=causal)
+        torch.cat([x.flatten() for x in drawn]).square().sum().backward()
+        results.append((drawn, [weight.grad for weight in learner.parameters()]))
+    for plain, recomputed in zip(*(drawn for drawn, _ in results), strict=True):
+        assert torch.equal(plain, recomputed)
+    for plain, recomputed in zip(*(gradients for _, gradients in results), strict=True):
+        assert torch.equal(plain, recomputed)
+
+
+def test_recomputing_runs_every_block_twice_where_gradients_are_wanted(model, make_group):
+    learner = copy.deepcopy(model).requires_grad_(True)
+    learner.gradient_checkpointing = True
+    runs = []
+    for block in (*learner.double_blocks, *learner.single_blocks):
+        block.register_forward_pre_hook(lambda *_: runs.append(1))
+    with torch.no_grad():
+        learner([make_group([0])])
+    blocks = len(learner.double_blocks) + len(learner.single_blocks)
+    assert len(runs) == blocks
+    learner([make_group([0])])[0].sum().backward()
+    assert len(runs) == 3 * blocks
+
+
+def test_recomputing_happens_in_the_context_that_it_is_given(model, make_group):
+    """Such as a precision that autocast alone does not know of."""
+    learner = copy.deepcopy(model).requires_grad_(True)
+    learner.gradient_checkpointing = True
+    entered = []
+
+    @contextlib.contextmanager
+    def context():
+        entered.append(torch.is_grad_enabled())
+        yield
+
+    learner.recompute_in = context
+    loss = learner([make_group([0])])[0].sum()
+    assert not entered
+    loss.backward()
+    assert len(entered) == len(learner.double_blocks) + len(learner.single_blocks)

@@ -7,6 +7,7 @@ broadcasts over its tokens. Only attention chooses which tokens meet: within a p
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeGuard
 
 import torch
@@ -16,6 +17,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from captain_cinema.backbone.config import MMDiTConfig
+from captain_cinema.backbone.parallel import Elsewhere
 from captain_cinema.backbone.rotary import rotate
 
 
@@ -35,6 +37,7 @@ def attend_causally(
     k: Float[Tensor, "b k_len heads head_dim"],
     v: Float[Tensor, "b k_len heads head_dim"],
     lengths: Sequence[int],
+    seen: Sequence[int] | None = None,
 ) -> Float[Tensor, "b q_len dim"]:
     """Let every pair see itself and the pairs before it, one unmasked call a pair.
 
@@ -45,13 +48,13 @@ def attend_causally(
         k: keys of the same tokens, after any keys of a context, which all queries see.
         v: values, like the keys.
         lengths: tokens of each pair.
+        seen: how many keys each pair sees, where the keys are of other pairs too.
     """
-    seen = k.shape[1] - q.shape[1]
-    out = []
-    for part in q.split(list(lengths), dim=1):
-        seen += part.shape[1]
-        out.append(attend(part, k[:, :seen], v[:, :seen]))
-    return torch.cat(out, dim=1)
+    if seen is None:
+        before = k.shape[1] - q.shape[1]
+        seen = [before + length for length in accumulate(lengths)]
+    parts = zip(q.split(list(lengths), dim=1), seen, strict=True)
+    return torch.cat([attend(part, k[:, :n], v[:, :n]) for part, n in parts], dim=1)
 
 
 def timestep_embedding(t: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
@@ -147,9 +150,41 @@ class Modulation(nn.Module):
             Shift(shift=parts[i], scale=1 + parts[i + 1], gate=parts[i + 2]) for i in range(0, len(parts), 3)
         ]
 
-    def of_pairs(self, vec: Float[Tensor, "b pairs dim"]) -> list[Shift]:
-        """Modulate all tokens of a pair alike."""
-        return self.split(self(vec).unsqueeze(2))
+
+@dataclass(frozen=True)
+class Levels:
+    """The pairs' `vec`s, and how the pairs lie along the tokens that these modulate."""
+
+    vecs: Sequence[Float[Tensor, "b _ dim"]]  # one a group
+    lengths: Sequence[int] | None = None  # tokens of a pair, group by group, where all groups are joined
+    order: Tensor | None = None  # where each token was before the joined ones were put in story order
+
+    def shifts(self, modulation: Modulation) -> list[Shift]:
+        """Modulate each pair by its noise level: one row a pair, or a token where the groups are joined."""
+        if self.lengths is None:
+            return modulation.split(modulation(self.vecs[0]).unsqueeze(2))
+        spread = [
+            modulation(vec).unsqueeze(2).expand(-1, -1, length, -1).flatten(1, 2)
+            for vec, length in zip(self.vecs, self.lengths, strict=True)
+        ]
+        mod = torch.cat(spread, dim=1)
+        mod = mod if self.order is None else mod[:, self.order]
+        return modulation.split(mod[:, None])
+
+
+Modulated = Levels | Sequence[Shift]
+"""What a block is given: shifts that all blocks share, or what its own modulation makes them of.
+
+Blocks modulate inside themselves: then recomputing covers the spread rows, and sharding has the weights.
+"""
+
+
+def shifts_of(own: Modulation | None, given: Modulated) -> Sequence[Shift]:
+    """Shifts of a block with a modulation of its own, or without."""
+    if isinstance(given, Levels):
+        assert own is not None, "a block without modulation is given shifts"
+        return given.shifts(own)
+    return given
 
 
 def modulate(x: Float[Tensor, "b pairs l dim"], mod: Shift, eps: float) -> Float[Tensor, "b pairs l dim"]:
@@ -224,11 +259,12 @@ class DoubleBlock(nn.Module):
         self,
         img: Float[Tensor, "b pairs img_len dim"],
         txt: Float[Tensor, "b pairs txt_len dim"],
-        img_mod: Sequence[Shift],
-        txt_mod: Sequence[Shift],
+        img_given: Modulated,
+        txt_given: Modulated,
         pe: Complex[Tensor, "pairs l 1 half_dim"],
     ) -> tuple[Float[Tensor, "b pairs img_len dim"], Float[Tensor, "b pairs txt_len dim"]]:
         """Run the block; `pe` covers [txt; img]."""
+        img_mod, txt_mod = shifts_of(self.img.mod, img_given), shifts_of(self.txt.mod, txt_given)
         both = zip(self.txt.project(txt, txt_mod[0]), self.img.project(img, img_mod[0]), strict=True)
         q, k, v = (torch.cat(streams, dim=2) for streams in both)
         q, k = rotate(q, pe), rotate(k, pe)
@@ -255,24 +291,27 @@ class SingleBlock(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b pairs l dim"],
-        mod: Shift,
+        given: Modulated,
         pe: Complex[Tensor, "pairs l 1 half_dim"],
         *,
         context: tuple[Tensor, Tensor] | None = None,
         lengths: Sequence[int] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> tuple[Float[Tensor, "b pairs l dim"], tuple[Tensor, Tensor]]:
         """Run the block.
 
         Args:
             x: the tokens; their first two axes after `b` are one sequence to attention.
-            mod: modulation, one for each pair or each token.
+            given: modulation, one for each pair or each token, or what to make it of.
             pe: positions.
             context: keys and values of earlier pairs, [b, len, heads, head_dim] each, seen by all.
             lengths: tokens of each pair for causal attention; None lets all pairs see each other.
+            elsewhere: the pairs of this film that other processes hold.
 
         Returns:
             The tokens, and the keys and values of all the block attended to, context first.
         """
+        mod = shifts_of(self.mod, given)[0]
         y = modulate(x, mod, self.eps)
         q, k, v, *mlp = split_linear(self.lin_in, y, self.sizes)
         q, k, v = (z.unflatten(-1, (self.heads, -1)) for z in (q, k, v))
@@ -280,7 +319,10 @@ class SingleBlock(nn.Module):
         q, k, v = (z.flatten(1, 2) for z in (rotate(q, pe), rotate(k, pe), v))
         if context is not None:
             k, v = torch.cat([context[0], k], dim=1), torch.cat([context[1], v], dim=1)
-        seen = attend(q, k, v) if lengths is None else attend_causally(q, k, v, lengths)
+        reach = None
+        if elsewhere is not None:
+            k, v, reach = *elsewhere.gather(k, v), elsewhere.seen
+        seen = attend(q, k, v) if lengths is None else attend_causally(q, k, v, lengths, reach)
         y = self._project(seen.view(x.shape), activate(mlp))
         return torch.addcmul(x, mod.gate, y), (k, v)
 

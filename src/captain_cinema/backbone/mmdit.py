@@ -7,14 +7,16 @@ attention mask, and no mask is ever built. At one pair the network equals FLUX's
 The paper tunes FLUX.1; what FLUX.2 does otherwise is in `config.Layout`, and both are this one network.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
 from captain_cinema.backbone import checkpoint
 from captain_cinema.backbone.config import Flux1Config, MMDiTConfig
@@ -22,12 +24,14 @@ from captain_cinema.backbone.layers import (
     DoubleBlock,
     Embedder,
     FinalLayer,
+    Levels,
+    Modulated,
     Modulation,
     NumberEmbedder,
-    Shift,
     SingleBlock,
 )
 from captain_cinema.backbone.pairs import Context, PairGroup
+from captain_cinema.backbone.parallel import Elsewhere, PairsApart
 from captain_cinema.backbone.rotary import pair_ids, rotary
 from captain_cinema.errors import WeightsError
 
@@ -50,29 +54,26 @@ class _Sequence:
 
     x: Float[Tensor, "b pairs l dim"]  # one group: its pairs; joined groups: pairs = 1, all tokens along l
     pe: Complex[Tensor, "pairs l 1 half_dim"]
-    groups: Sequence[PairGroup]
-    joined: bool  # pairs = 1
+    levels: Levels
     lengths: list[int] | None  # tokens of each pair in story order, for causal attention
-    order: Tensor | None  # where each token was before it was put in story order
-
-    def shift(self, modulation: Modulation, vecs: Sequence[Tensor]) -> Shift:
-        """Modulate each pair by its noise level: one row a pair, or a token where the groups are joined."""
-        if not self.joined:
-            return modulation.of_pairs(vecs[0])[0]
-        spread = [
-            modulation(vec).unsqueeze(2).expand(-1, -1, group.pair_len, -1).flatten(1, 2)
-            for vec, group in zip(vecs, self.groups, strict=True)
-        ]
-        mod = torch.cat(spread, dim=1)
-        mod = mod if self.order is None else mod[:, self.order]
-        return modulation.split(mod[:, None])[0]
+    elsewhere: Elsewhere | None  # the film's pairs that other processes hold
 
 
 class MMDiT(nn.Module):
-    """Predicts the velocities of a film's keyframes from captions, noisy keyframes and their noise levels."""
+    """Predicts the velocities of a film's keyframes from captions, noisy keyframes and their noise levels.
+
+    Attributes:
+        gradient_checkpointing: keep only the blocks' inputs; the backward pass computes the rest again.
+        recompute_in: with it, makes the context of a recomputation, such as the precision of the first pass
+            (autocast itself is remembered anyway).
+        apart: the other processes that hold pairs of the same film; each process gives and gets its own.
+    """
 
     def __init__(self, config: MMDiTConfig):
         super().__init__()
+        self.gradient_checkpointing = False
+        self.recompute_in: Callable[[], AbstractContextManager[Any]] = nullcontext
+        self.apart: PairsApart | None = None
         self.config = config
         dim, layout = config.dim, config.layout
         channels, bias = config.timestep_guidance_channels, layout.bias
@@ -109,7 +110,7 @@ class MMDiT(nn.Module):
             One velocity tensor a group, shaped like its `img`.
         """
         vecs = self._vecs(groups, guidance)
-        tokens, _ = self._run(groups, vecs, causal=causal, context=context)
+        tokens, _ = self._run(groups, vecs, causal=causal, context=context, keep=False)
         return [
             self.final(x[:, :, group.txt.shape[2] :], vec)
             for group, x, vec in zip(groups, tokens, vecs, strict=True)
@@ -128,7 +129,8 @@ class MMDiT(nn.Module):
         Causal by default: then adding a pair changes nothing before it, and a context grows by
         `encode_context(new_pair, context=so_far)`.
         """
-        _, blocks = self._run(groups, self._vecs(groups, guidance), causal=causal, context=context)
+        vecs = self._vecs(groups, guidance)
+        _, blocks = self._run(groups, vecs, causal=causal, context=context, keep=True)
         last = max(float(group.img_ids[..., 0].max()) for group in groups)
         if context is not None:
             last = max(last, context.last_index)
@@ -151,20 +153,43 @@ class MMDiT(nn.Module):
         return list(vec.split([group.img.shape[1] for group in groups], dim=1))
 
     def _run(
-        self, groups: Sequence[PairGroup], vecs: Sequence[Tensor], *, causal: bool, context: Context | None
+        self,
+        groups: Sequence[PairGroup],
+        vecs: Sequence[Tensor],
+        *,
+        causal: bool,
+        context: Context | None,
+        keep: bool,
     ) -> tuple[list[Float[Tensor, "b pairs l dim"]], list[tuple[Tensor, Tensor]]]:
-        """Run all blocks; give each group's tokens, and each single-stream block's keys and values."""
+        """Run all blocks; give each group's tokens and, with `keep`, each single block's keys and values."""
         pes = [self._pe(group) for group in groups]
         tokens = [self._run_double(*args) for args in zip(groups, vecs, pes, strict=True)]
-        seq = self._join(groups, tokens, pes, causal=causal, context=context)
-        mod = None if self.single_mod is None else seq.shift(self.single_mod, vecs)
+        seq = self._join(groups, tokens, pes, vecs, causal=causal, context=context)
+        del tokens
+        shared = None if self.single_mod is None else seq.levels.shifts(self.single_mod)
         x, blocks = seq.x, []
         for number, block in enumerate(cast(Iterable[SingleBlock], self.single_blocks)):
             given = None if context is None else context.blocks[number]
-            own = seq.shift(block.mod, vecs) if block.mod else mod
-            x, keys_values = block(x, own, seq.pe, context=given, lengths=seq.lengths)
-            blocks.append(keys_values)
-        return self._part(groups, x, seq.order), blocks
+            x, keys_values = self._through(
+                block,
+                x,
+                shared or seq.levels,
+                seq.pe,
+                context=given,
+                lengths=seq.lengths,
+                elsewhere=seq.elsewhere,
+            )
+            if keep:
+                blocks.append(keys_values)
+            del keys_values
+        return self._part(groups, x, seq.levels.order), blocks
+
+    def _through(self, block: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Run a block, or have the backward pass run it a second time instead of keeping what it made."""
+        if not (self.gradient_checkpointing and torch.is_grad_enabled()):
+            return block(*args, **kwargs)
+        contexts = {"context_fn": lambda: (nullcontext(), self.recompute_in())}
+        return recomputed(block, *args, use_reentrant=False, preserve_rng_state=False, **contexts, **kwargs)
 
     def _pe(self, group: PairGroup) -> Complex[Tensor, "pairs l 1 half_dim"]:
         ids = torch.cat([group.txt_ids, group.img_ids], dim=1).to(group.img.device)
@@ -176,12 +201,11 @@ class MMDiT(nn.Module):
     def _run_double(self, group: PairGroup, vec: Tensor, pe: Tensor) -> Float[Tensor, "b pairs l dim"]:
         """Embed one group and run the local blocks on it; [txt; img] of each pair."""
         img, txt = self.img_in(group.img), self.txt_in(group.txt)
-        img_mod = None if self.img_mod is None else self.img_mod.of_pairs(vec)
-        txt_mod = None if self.txt_mod is None else self.txt_mod.of_pairs(vec)
+        levels = Levels([vec])
+        img_mod: Modulated = levels if self.img_mod is None else levels.shifts(self.img_mod)
+        txt_mod: Modulated = levels if self.txt_mod is None else levels.shifts(self.txt_mod)
         for block in cast(Iterable[DoubleBlock], self.double_blocks):
-            img_own = block.img.mod.of_pairs(vec) if block.img.mod else img_mod
-            txt_own = block.txt.mod.of_pairs(vec) if block.txt.mod else txt_mod
-            img, txt = block(img, txt, img_own, txt_own, pe)
+            img, txt = self._through(block, img, txt, img_mod, txt_mod, pe)
         return torch.cat([txt, img], dim=2)
 
     def _join(
@@ -189,6 +213,7 @@ class MMDiT(nn.Module):
         groups: Sequence[PairGroup],
         tokens: Sequence[Tensor],
         pes: Sequence[Tensor],
+        vecs: Sequence[Tensor],
         *,
         causal: bool,
         context: Context | None,
@@ -202,8 +227,13 @@ class MMDiT(nn.Module):
             )
         sorted_already = index == sorted(index)
         lengths = _causal_lengths(index, length) if causal else None
+        elsewhere = None
+        if self.apart is not None:
+            if context is not None:
+                raise ValueError("pairs on several processes take no context of keys and values")
+            elsewhere = self.apart.meet(index, length, causal=causal)
         if len(groups) == 1 and (sorted_already or not causal):
-            return _Sequence(tokens[0], pes[0], groups, False, lengths, None)
+            return _Sequence(tokens[0], pes[0], Levels(vecs), lengths, elsewhere)
         x = torch.cat([z.flatten(1, 2) for z in tokens], dim=1)
         pe = torch.cat([z.flatten(0, 1) for z in pes])
         order = None
@@ -211,7 +241,8 @@ class MMDiT(nn.Module):
             where = torch.tensor(index).repeat_interleave(torch.tensor(length))
             order = where.argsort(stable=True).to(x.device)
             x, pe = x[:, order], pe[order]
-        return _Sequence(x[:, None], pe[None], groups, True, lengths, order)
+        levels = Levels(vecs, [group.pair_len for group in groups], order)
+        return _Sequence(x[:, None], pe[None], levels, lengths, elsewhere)
 
     def _part(self, groups: Sequence[PairGroup], x: Tensor, order: Tensor | None) -> list[Tensor]:
         """Undo `_join`: the tokens of each group, [b, pairs, l, dim]."""
