@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from captain_cinema.backbone.latents import embedded_vae, to_frames, to_pixels
 from captain_cinema.playhouse import render, story
+from captain_cinema.train.critic import PatchCritic, slope
 from captain_cinema.train.film_pool import Pool, film_seed
 from captain_cinema.train.seeds import step_generator, step_rng
 from captain_cinema.train.sheets import write_sheet
@@ -28,6 +29,10 @@ CHROMA_WEIGHT = 1.0
 themselves on brightness, and coats come back brown; colour is what tells characters apart."""
 EDGE_WEIGHT = 0.5
 """Weight of differences between neighbouring pixels: flat art lives by its edges."""
+CRITIC_SHARE = 0.5
+"""Of a decoder trained alone: the critic's pull on the drawn pixels as a share of the other losses' pull."""
+CRITIC_NOISE = 0.3
+"""Top of the noise on the latents then. A transformer's latents are further off than an encoder's."""
 
 
 SHOTS = 12
@@ -77,7 +82,8 @@ class VAETask:
         batch: frames a step.
         height: of a frame.
         vae: where to begin instead of fresh weights.
-        decoder_only: leave the encoder as it is, so that what was trained on its latents still fits.
+        decoder_only: leave the encoder as it is, so that what was trained on its latents still fits, and
+            sharpen what the decoder draws with a critic.
         workers: draw ahead.
     """
 
@@ -95,19 +101,23 @@ class VAETask:
             torch.manual_seed(seed)
             vae = embedded_vae()
         # Convolutions in bfloat16 are at their fastest with channels last.
-        self.model = vae.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.vae = vae.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.model: nn.Module = self.vae
         self._measure = measure
         self.seed, self.batch, self.height = seed, batch, height
         self.decoder_only = decoder_only
         if decoder_only:
-            self.model.encoder.requires_grad_(False)
+            self.vae.encoder.requires_grad_(False)
+            torch.manual_seed(seed)
+            self.critic = PatchCritic().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            self.model = nn.ModuleDict({"vae": self.vae, "critic": self.critic})
         draw = partial(_draw_numbered, seed=seed, height=height)
         self.pool: Pool[np.ndarray, np.ndarray] = Pool(draw, np.asarray, size=POOL, period=3, workers=workers)
 
     def compile(self) -> None:
         """Fuse what lies between the convolutions; worth its minute for a long run."""
-        self.model.encoder.compile()
-        self.model.decoder.compile()
+        self.vae.encoder.compile()
+        self.vae.decoder.compile()
         self._measure = torch.compile(measure)
 
     def batch_frames(self, step: int) -> UInt8[Tensor, "b h w 3"]:
@@ -119,17 +129,26 @@ class VAETask:
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """See the module's constants."""
-        device = next(self.model.parameters()).device
+        device = next(self.vae.parameters()).device
         pixels = to_pixels(self.batch_frames(step).to(device)).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(not self.decoder_only):
-            latents = self.model.encode(pixels, return_dict=False)[0]
+            latents = self.vae.encode(pixels, return_dict=False)[0]
         generator = step_generator(self.seed, 8, step)
-        noise = torch.randn(latents.shape, generator=generator).to(device)
-        drawn = self.model.decode(latents + LATENT_NOISE * noise, return_dict=False)[0]
+        noise = torch.randn(latents.shape, generator=generator)
+        level = torch.full((len(noise), 1, 1, 1), LATENT_NOISE)
+        if self.decoder_only:
+            level = CRITIC_NOISE * torch.rand(level.shape, generator=generator)
+        drawn = self.vae.decode(latents + (level * noise).to(device), return_dict=False)[0]
         with torch.autocast(device.type, enabled=False):
             loss, square, prior = self._measure(drawn, latents, pixels)
+        figures = {}
+        if self.decoder_only:
+            own, passes = self.critic.losses(pixels, drawn)
+            weight = CRITIC_SHARE * slope(loss, drawn) / slope(passes, drawn).clamp(min=1e-8)
+            loss = loss + weight * passes + own
+            figures = {"critic": float(own.detach())}
         psnr = 10 * torch.log10(4 / square)
-        return loss, {
+        return loss, figures | {
             "psnr": float(psnr.detach()),
             "std": float(latents.detach().std()),
             "prior": float(prior.detach()),
@@ -138,17 +157,17 @@ class VAETask:
     @torch.no_grad()
     def latent_std(self) -> float:
         """Standard deviation of the latents of some frames."""
-        device = next(self.model.parameters()).device
+        device = next(self.vae.parameters()).device
         frames = torch.from_numpy(film_frames(film_seed(self.seed + 3, 0), height=self.height))
-        return float(self.model.encode(to_pixels(frames.to(device)), return_dict=False)[0].std())
+        return float(self.vae.encode(to_pixels(frames.to(device)), return_dict=False)[0].std())
 
     @torch.no_grad()
     def sample_sheet(self, path: Path) -> None:
         """Held-out frames above what comes back of them."""
         frames = torch.from_numpy(film_frames(2, height=self.height, split="held-out")[:8])
-        device = next(self.model.parameters()).device
-        latents = self.model.encode(to_pixels(frames.to(device)), return_dict=False)[0]
-        back = to_frames(self.model.decode(latents, return_dict=False)[0]).cpu()
+        device = next(self.vae.parameters()).device
+        latents = self.vae.encode(to_pixels(frames.to(device)), return_dict=False)[0]
+        back = to_frames(self.vae.decode(latents, return_dict=False)[0]).cpu()
         write_sheet(
             path,
             [
@@ -162,5 +181,5 @@ class VAETask:
     def export(self, folder: Path) -> None:
         """A diffusers folder, with the factor that brings the latents to unit variance."""
         if not self.decoder_only:
-            self.model.register_to_config(scaling_factor=round(1 / self.latent_std(), 4))
-        self.model.save_pretrained(folder / "vae", safe_serialization=True)
+            self.vae.register_to_config(scaling_factor=round(1 / self.latent_std(), 4))
+        self.vae.save_pretrained(folder / "vae", safe_serialization=True)
