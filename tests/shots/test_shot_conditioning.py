@@ -48,6 +48,10 @@ def tiny_batch(*, b: int = 2, frames: int = 9, pairs: int = 2, **changes) -> Sho
     return ShotBatch(**(fields | changes))
 
 
+def held(keyframe: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+    return keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1))
+
+
 def loss_of(model: WanTransformer3DModel, batch: ShotBatch, **settings) -> torch.Tensor:
     with torch.no_grad():
         return training_loss(model, batch, torch.Generator().manual_seed(1), txt_dropout=0.0, **settings)
@@ -111,7 +115,7 @@ def test_every_slot_is_shown_a_keyframe_beside_it():
     """Context slots their own, the shot's slots the shot's; a model that reads no more shows none."""
     model, plain = new_shot_model(embedded_shot_config(), seed=0), tiny_model(1)
     keyframe, context = torch.randn(2, 16, 4, 4), torch.randn(2, 3, 16, 4, 4)
-    clean = clean_slots(keyframe, context, torch.randn(2, 24, 448), slots=4)
+    clean = clean_slots(held(keyframe, context), torch.randn(2, 24, 448), slots=4)
     beside = beside_every_slot(model, clean, 7)
     assert beside.shape == (2, 16, 7, 4, 4)
     assert torch.equal(beside[:, :, :3], context.transpose(1, 2))
@@ -161,7 +165,7 @@ def test_no_change_after_the_keyframe_is_right_for_a_shot_that_stands_still():
 
 def test_a_predicted_change_is_the_velocity_to_keyframe_plus_change():
     model, batch = tiny_model(), tiny_batch()
-    clean = clean_slots(batch.latents[:, 0], batch.context, batch.txt, slots=3)
+    clean = clean_slots(held(batch.latents[:, 0], batch.context), batch.txt, slots=3)
     noisy = torch.randn(2, 4 * CHANNELS, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
     t = torch.tensor([0.5, 0.8])
     with torch.no_grad():
@@ -223,8 +227,10 @@ def test_hidden_tail_slots_are_not_seen():
     noisy = torch.randn(2, 4 * CHANNELS, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
     t = torch.tensor([0.5, 0.5])
     with torch.no_grad():
-        short = clean_slots(batch.latents[:, 0], batch.context, batch.txt, slots=3, shots=2)
-        long = clean_slots(batch.latents[:, 0], batch.context, batch.txt, slots=4, shots=2, lengths=[3, 3])
+        short = clean_slots(held(batch.latents[:, 0], batch.context), batch.txt, slots=3, shots=2)
+        long = clean_slots(
+            held(batch.latents[:, 0], batch.context), batch.txt, slots=4, shots=2, lengths=[3, 3]
+        )
         assert torch.allclose(
             velocity(model, noisy, t, long)[:, :, :2], velocity(model, noisy[:, :, :2], t, short), atol=1e-5
         )

@@ -51,9 +51,14 @@ class ShotAttention(WanAttnProcessor):
         self.layout: ShotLayout | None = None
         self._rotary: tuple[Tensor, Tensor] | None = None
         self._mask: Tensor | None = None
+        self._kept: Tensor | None = None
+        self._grid = (0, 0)
 
     def arrange(self, layout: ShotLayout | None, rope: WanRotaryPosEmbed, rows: int, cols: int) -> None:
         """Prepare for a forward: rotary factors and mask are the same in every block, so they are made once.
+
+        Fast attention kernels refuse masks. Where all items are joined there is none: the tokens that only
+        fill up the tensor are left out of the sequence.
 
         Args:
             layout: the next forward's layout, or None for Wan's plain attention.
@@ -61,14 +66,21 @@ class ShotAttention(WanAttnProcessor):
             rows: token rows of a slot.
             cols: token columns of a slot.
         """
-        self.layout, self._rotary, self._mask = layout, None, None
+        if layout is not None and layout is self.layout and self._grid == (rows, cols):
+            return  # the next step of the same denoising
+        self.layout, self._rotary, self._mask, self._kept = layout, None, None, None
+        self._grid = (rows, cols)
         if layout is None:
             return
-        cos, sin = place_rotary(rope, layout.places, rows, cols)
-        self._rotary = (_join(cos, layout.shots), _join(sin, layout.shots))
+        cos, sin = (_join(part, layout.shots) for part in place_rotary(rope, layout.places, rows, cols))
         if layout.valid is not None and not bool(layout.valid.all()):
-            mask = repeat(layout.valid, "b slots -> b (slots n)", n=rows * cols)
-            self._mask = rearrange(mask, "(g shots) n -> g 1 1 (shots n)", shots=layout.shots)
+            valid = _join(repeat(layout.valid, "b slots -> b (slots n)", n=rows * cols), layout.shots)
+            if len(valid) == 1:
+                self._kept = valid[0].nonzero()[:, 0]
+                cos, sin = cos[:, self._kept], sin[:, self._kept]
+            else:
+                self._mask = rearrange(valid, "g n -> g 1 1 n")
+        self._rotary = (cos, sin)
 
     def __call__(
         self,
@@ -82,7 +94,12 @@ class ShotAttention(WanAttnProcessor):
         layout = self.layout
         if layout is None:
             return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
-        joined = super().__call__(attn, _join(hidden_states, layout.shots), None, self._mask, self._rotary)
+        joined = _join(hidden_states, layout.shots)
+        if self._kept is None:
+            joined = super().__call__(attn, joined, None, self._mask, self._rotary)
+        else:
+            seen = super().__call__(attn, joined[:, self._kept], None, None, self._rotary)
+            joined = torch.zeros_like(joined).index_copy(1, self._kept, seen)
         return rearrange(joined, "g (shots n) dim -> (g shots) n dim", shots=layout.shots)
 
 
@@ -113,7 +130,8 @@ def place_rotary(
         )
         return rearrange(torch.cat(parts, dim=-1), "b slots r c d -> b (slots r c) 1 d")
 
-    return factors(cast(Tensor, rope.freqs_cos)), factors(cast(Tensor, rope.freqs_sin))
+    # An offloaded model's tables are still in main memory when its forward begins.
+    return tuple(factors(cast(Tensor, table).to(places.device)) for table in (rope.freqs_cos, rope.freqs_sin))
 
 
 def shot_attention(model: WanTransformer3DModel) -> ShotAttention:

@@ -30,7 +30,8 @@ FRAMES_PER_SLOT = 4
 """Frames stacked in one slot, the temporal factor of Wan's VAE."""
 
 SHOT_PLACES = 16
-"""Places on the time axis that belong to one shot: room for a keyframe and 60 further frames."""
+"""Places on the time axis that belong to one shot: room for a keyframe and 60 further frames. Weights that
+film longer shots have longer stretches."""
 
 FILM_TXT_LEN = 8
 SHOT_TXT_LEN = 16
@@ -67,6 +68,43 @@ class ShotBatch:
     context_valid: Bool[Tensor, "b pairs"] | None = None
     """False for a context keyframe that only fills up the tensor."""
 
+    def slots(self) -> SlotBatch:
+        """The same as slots, four frames in each."""
+        weight = None if self.weight is None else stack_frames(self.weight[:, 1:, None])
+        return SlotBatch(
+            keyframe=self.latents[:, 0],
+            moving=stack_frames(self.latents[:, 1:]),
+            context=self.context,
+            txt=self.txt,
+            weight=weight,
+            shots=self.shots,
+            context_valid=self.context_valid,
+            repeats=FRAMES_PER_SLOT,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotBatch:
+    """Clips as slots, whatever VAE made them: what the loss is about."""
+
+    keyframe: Float[Tensor, "b c h w"]
+    moving: Float[Tensor, "b channels slots h w"]
+    """What follows the keyframe."""
+    context: Float[Tensor, "b pairs c h w"]
+    txt: Float[Tensor, "b txt_len txt_dim"]
+    weight: Float[Tensor, "b f slots h w"] | None = None
+    """Weight of the loss for each of the f frames of a slot, or one for all (f = 1)."""
+    shots: int = 1
+    context_valid: Bool[Tensor, "b pairs"] | None = None
+    lengths: tuple[int, ...] | None = None
+    """Slots of every shot, its keyframe's included; those beyond have no loss and are hidden. None: all."""
+    blind: Float[Tensor, "b txt_len txt_dim"] | None = None
+    """The text of an item that is to see none; None is zeros."""
+    repeats: int = 1
+    """A still frame's slot is its latents so many times over (c times this many channels)."""
+    stretch: int = SHOT_PLACES
+    """Places on the time axis that belong to one shot."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CleanSlots:
@@ -87,9 +125,11 @@ def slots_for(frames: int) -> int:
     return 1 + -(-(frames - 1) // FRAMES_PER_SLOT)
 
 
-def keyframe_slots(keyframes: Float[Tensor, "b pairs c h w"]) -> Float[Tensor, "b channels pairs h w"]:
-    """Still frames as slots: the same latents four times over."""
-    return repeat(keyframes, "b pairs c h w -> b (f c) pairs h w", f=FRAMES_PER_SLOT)
+def keyframe_slots(
+    keyframes: Float[Tensor, "b pairs c h w"], repeats: int = FRAMES_PER_SLOT
+) -> Float[Tensor, "b channels pairs h w"]:
+    """Still frames as slots: the same latents four times over, or as often as the VAE's slots want it."""
+    return repeat(keyframes, "b pairs c h w -> b (f c) pairs h w", f=repeats)
 
 
 def stack_frames(frames: Float[Tensor, "b frames c h w"]) -> Float[Tensor, "b channels slots h w"]:
@@ -103,7 +143,13 @@ def unstack_frames(slots: Float[Tensor, "b channels slots h w"]) -> Float[Tensor
 
 
 def shot_places(
-    batch: int, context: int, slots: int, *, shots: int = 1, device: torch.device | str = "cpu"
+    batch: int,
+    context: int,
+    slots: int,
+    *,
+    shots: int = 1,
+    stretch: int = SHOT_PLACES,
+    device: torch.device | str = "cpu",
 ) -> Int[Tensor, "b slots"]:
     """Places in time: each context keyframe opens a shot's stretch of its own, then come the shots.
 
@@ -115,14 +161,15 @@ def shot_places(
         context: context keyframes an item.
         slots: slots of the shot itself, its keyframe's included.
         shots: items joined; the batch divides by it.
+        stretch: places that belong to one shot.
         device: where the result lives.
     """
-    if slots > SHOT_PLACES:
-        raise ValueError(f"a shot has at most {SHOT_PLACES} slots, got {slots}")
+    if slots > stretch:
+        raise ValueError(f"a shot has at most {stretch} slots, got {slots}")
     shot = torch.arange(shots, device=device)[:, None]
     before = shot * context + torch.arange(context, device=device)
-    own = (shots * context + shot) * SHOT_PLACES + torch.arange(slots, device=device)
-    places = torch.cat([before * SHOT_PLACES, own], dim=1)
+    own = (shots * context + shot) * stretch + torch.arange(slots, device=device)
+    places = torch.cat([before * stretch, own], dim=1)
     return repeat(places, "shots slots -> (g shots) slots", g=batch // shots)
 
 
@@ -149,50 +196,46 @@ def slot_timesteps(t: Float[Tensor, " b"], clean: int, slots: int, tokens: int) 
         slots: all slots an item.
         tokens: tokens a slot.
     """
-    noisy = repeat(t * TIMESTEP_SCALE, "b -> b n", n=(slots - clean) * tokens)
+    # A scheduler's whole numbers must stay whole, which float32 divided and multiplied does not keep.
+    noisy = repeat((t * TIMESTEP_SCALE).float(), "b -> b n", n=(slots - clean) * tokens)
     return torch.cat([noisy.new_zeros(t.shape[0], clean * tokens), noisy], dim=1)
 
 
 def clean_slots(
-    keyframe: Float[Tensor, "b c h w"],
-    context: Float[Tensor, "b pairs c h w"],
+    held: Float[Tensor, "b channels clean h w"],
     txt: Float[Tensor, "b txt_len txt_dim"],
     *,
     slots: int,
     shots: int = 1,
     context_valid: Bool[Tensor, "b pairs"] | None = None,
     lengths: Sequence[int] | None = None,
+    stretch: int = SHOT_PLACES,
 ) -> CleanSlots:
     """The conditioning of shots, for every step of their denoising.
 
     Args:
-        keyframe: latents of every shot's own keyframe.
-        context: latents of other shots' keyframes.
+        held: other shots' keyframes and then the shot's own, as slots (:func:`keyframe_slots`).
         txt: every shot's text.
         slots: slots of the longest shot, its keyframe's included.
         shots: items joined.
         context_valid: False for a context keyframe that only fills up the tensor.
         lengths: slots of every shot; those beyond are hidden from all others. None: all have `slots`.
+        stretch: places on the time axis that belong to one shot.
     """
-    batch, pairs = context.shape[:2]
-    places = shot_places(batch, pairs, slots, shots=shots, device=context.device)
+    batch, pairs, device = held.shape[0], held.shape[2] - 1, held.device
+    places = shot_places(batch, pairs, slots, shots=shots, stretch=stretch, device=device)
     valid = None
     if context_valid is not None or lengths is not None:
         before = places.new_ones(batch, pairs, dtype=torch.bool) if context_valid is None else context_valid
         own = places.new_ones(batch, slots, dtype=torch.bool)
         if lengths is not None:
-            own = torch.arange(slots, device=own.device) < torch.tensor(lengths, device=own.device)[:, None]
+            own = torch.arange(slots, device=device) < torch.tensor(lengths, device=device)[:, None]
         valid = torch.cat([before, own], dim=1)
-    latents = keyframe_slots(torch.cat([context, keyframe[:, None]], dim=1))
     return CleanSlots(
-        latents=latents,
-        keyframe=latents[:, :, -1:],
+        latents=held,
+        keyframe=held[:, :, -1:],
         txt=txt,
-        layout=ShotLayout(
-            places=shot_places(batch, pairs, slots, shots=shots, device=context.device),
-            shots=shots,
-            valid=valid,
-        ),
+        layout=ShotLayout(places=places, shots=shots, valid=valid),
     )
 
 
@@ -226,8 +269,11 @@ def velocity(
     held, slots = clean.latents.shape[2], latents.shape[2]
     rows, cols = token_grid(model, *latents.shape[3:])
     timestep = slot_timesteps(t, held, slots, rows * cols)
-    shown = torch.cat([latents, beside_every_slot(model, clean, slots)], dim=1)
-    said = joined_forward(model, shown, timestep, clean.txt, clean.layout)[:, :, held:]
+    shown = latents
+    if model.config["in_channels"] > model.config["out_channels"]:
+        shown = torch.cat([latents, beside_every_slot(model, clean, slots)], dim=1)
+    shown, txt = shown.to(model.dtype), clean.txt.to(model.dtype)
+    said = joined_forward(model, shown, timestep, txt, clean.layout)[:, :, held:]
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)
@@ -236,7 +282,7 @@ def velocity(
 
 def training_loss(
     model: WanTransformer3DModel,
-    batch: ShotBatch,
+    batch: ShotBatch | SlotBatch,
     generator: torch.Generator,
     *,
     shift: float = 3.0,
@@ -256,37 +302,47 @@ def training_loss(
         txt_dropout: share of items that see no text, for guidance.
         prediction: what the model's output is.
     """
-    b, device = batch.latents.shape[0], batch.latents.device
-    keyframe, context, txt = batch.latents[:, 0], batch.context, batch.txt
+    clips = batch.slots() if isinstance(batch, ShotBatch) else batch
+    b, device, x_0 = clips.moving.shape[0], clips.moving.device, clips.moving
+    still, txt = torch.cat([clips.context, clips.keyframe[:, None]], dim=1), clips.txt
     if context_noise > 0:
         share = context_noise * torch.rand(b, generator=generator, device=device)
-        still = torch.cat([context, keyframe[:, None]], dim=1)
         still = interpolate(still, torch.randn(still.shape, generator=generator, device=device), share).x_t
-        context, keyframe = still[:, :-1], still[:, -1]
     if txt_dropout > 0:
-        txt = txt * (torch.rand(b, 1, 1, generator=generator, device=device) >= txt_dropout)
-    x_0 = stack_frames(batch.latents[:, 1:])
+        keep = torch.rand(b, 1, 1, generator=generator, device=device) >= txt_dropout
+        txt = txt * keep if clips.blind is None else torch.where(keep, txt, clips.blind)
     # Shots that are joined are denoised together, so they share their noise level as they do in sampling.
-    t = sample_t((b // batch.shots,), shift=shift, generator=generator, device=device)
-    t = t.repeat_interleave(batch.shots)
+    t = sample_t((b // clips.shots,), shift=shift, generator=generator, device=device)
+    t = t.repeat_interleave(clips.shots)
     eps = torch.randn(x_0.shape, generator=generator, device=device)
     sample = interpolate(x_0, eps, t)
     clean = clean_slots(
-        keyframe,
-        context,
+        keyframe_slots(still, clips.repeats),
         txt,
         slots=1 + x_0.shape[2],
-        shots=batch.shots,
-        context_valid=batch.context_valid,
+        shots=clips.shots,
+        context_valid=clips.context_valid,
+        lengths=clips.lengths,
+        stretch=clips.stretch,
     )
     # The change is counted from the true keyframe: a flawed one is to be continued as it is, not mended.
-    clean = replace(clean, keyframe=keyframe_slots(batch.latents[:, :1]))
+    clean = replace(clean, keyframe=keyframe_slots(clips.keyframe[:, None], clips.repeats))
     said = velocity(model, sample.x_t, t, clean, prediction=prediction)
     error = (said - sample.target).float().square()
     if prediction == "change":
         error = error * (t / FULL_WEIGHT_T).clamp(max=1).square()[:, None, None, None, None]
-    if batch.weight is None:
+    return _weighted_mean(error, clips)
+
+
+def _weighted_mean(error: Float[Tensor, "b channels slots h w"], clips: SlotBatch) -> Float[Tensor, ""]:
+    weight = clips.weight
+    if clips.lengths is not None:
+        lengths = torch.tensor(clips.lengths, device=error.device)
+        counts = torch.arange(1, 1 + error.shape[2], device=error.device) < lengths[:, None]
+        counts = counts[:, None, :, None, None].to(error.dtype)
+        # Spelt out, so that the weights of a slot's places add up to as many as there are.
+        weight = counts.expand(-1, 1, -1, *error.shape[3:]) if weight is None else weight * counts
+    if weight is None:
         return error.mean()
-    weight = stack_frames(batch.weight[:, 1:, None])
-    error = rearrange(error, "b (f c) slots h w -> b f slots h w c", f=FRAMES_PER_SLOT).mean(-1)
+    error = rearrange(error, "b (f c) slots h w -> b f slots h w c", f=weight.shape[1]).mean(-1)
     return (weight * error).sum() / weight.sum()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.errors import WeightsError
-from captain_cinema.flow.sampler import euler
+from captain_cinema.flow.sampler import Velocity, euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.shots.abilities import (
     EMBEDDED_ABILITIES,
@@ -26,15 +28,23 @@ from captain_cinema.shots.conditioning import (
     CleanSlots,
     Prediction,
     clean_slots,
-    shot_text,
     slots_for,
-    unstack_frames,
     velocity,
 )
 from captain_cinema.shots.request import ShotRequest, frame_count
+from captain_cinema.shots.slot_codec import FrameSlots, SlotCodec
 
 Progress = Callable[[int, int], None]
 """Called with steps done and all steps."""
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """Solves the flow from noise to a clean shot, in the steps it was made with."""
+
+    def __call__(self, flow: Velocity, noise: Tensor, progress: Progress | None) -> Tensor:
+        """Gets the velocity as a function of x and the noise level, 1 to 0."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +65,7 @@ class ShotSettings:
 
 
 class ShotGenerator:
-    """Films shots with a Wan transformer over per-frame latents.
+    """Films shots with a Wan transformer; here over per-frame latents, as the embedded preset does.
 
     Args:
         model: the transformer, from `model.load_shot_model`.
@@ -74,11 +84,24 @@ class ShotGenerator:
         *,
         abilities: Abilities = EMBEDDED_ABILITIES,
     ) -> None:
-        self.model = model.eval()
-        self.codec = codec
-        self.text = text
-        self.settings = settings or ShotSettings()
-        self.abilities = abilities
+        settings = settings or ShotSettings()
+        self.codec, self.text = codec, text
+        slots = FrameSlots(codec, text, decode_batch=settings.decode_batch)
+        self._set_up(model, slots, settings, abilities, device=model.device)
+
+    def _set_up(
+        self,
+        model: WanTransformer3DModel,
+        slots: SlotCodec,
+        settings: ShotSettings,
+        abilities: Abilities,
+        *,
+        device: torch.device,
+        solve: Solver | None = None,
+    ) -> None:
+        """What every backend has: `solve` is Euler's rule if not given, `device` where the model computes."""
+        self.model, self.slots, self.settings, self.abilities = model.eval(), slots, settings, abilities
+        self.device, self._solve = device, solve or self._euler
 
     def generate(
         self, requests: Sequence[ShotRequest], *, progress: Progress | None = None
@@ -123,37 +146,50 @@ class ShotGenerator:
         if not requests:
             return
         frames = [frame_count(request.seconds, self.abilities.fps) for request in requests]
-        latents = self._denoise(requests, [slots_for(count) for count in frames], progress)
-        for place, (request, count) in enumerate(zip(requests, frames, strict=True)):
-            if not bool(torch.isfinite(latents[place]).all()):
+        lengths = [slots_for(count) for count in frames]
+        filmed = self._denoise(requests, lengths, progress)
+        for place, (request, count, length) in enumerate(zip(requests, frames, lengths, strict=True)):
+            if not bool(torch.isfinite(filmed[place]).all()):
                 raise WeightsError(
                     f"shot {request.number or place + 1}: the shot model gives numbers that are not finite; "
                     "its weights are damaged, install them again"
                 )
-            yield np.concatenate([request.keyframe[None], self._decode(latents[place, : count - 1])])
+            with torch.inference_mode():
+                pictures = self.slots.pictures(request.keyframe, filmed[place, :, :length], count)
+            yield pictures
 
     @torch.inference_mode()
     def _denoise(
         self, requests: Sequence[ShotRequest], lengths: Sequence[int], progress: Progress | None
-    ) -> Float[Tensor, "shots frames c h w"]:
+    ) -> Float[Tensor, "shots channels slots h w"]:
         slots = max(lengths)
         clean = self._clean(requests, lengths)
         noise = torch.stack([self._noise(request.seed, slots - 1, clean) for request in requests])
         if slots == 1:
-            return unstack_frames(noise)
-        blind = replace(clean, txt=torch.zeros_like(clean.txt))
+            return clean.keyframe.float()
         guidance = self.settings.guidance
+        blind = clean if guidance == 1.0 else replace(clean, txt=self.slots.blind(clean.txt))
 
         def flow(x: Tensor, t: float) -> Tensor:
-            level = torch.full((x.shape[0],), t, device=x.device, dtype=torch.float32)
+            level = torch.full((x.shape[0],), t, device=x.device, dtype=self._level_dtype)
             told = self._velocity(x, level, clean)
             if guidance == 1.0:
                 return told
             untold = self._velocity(x, level, blind)
             return untold + guidance * (told - untold)
 
-        levels = timesteps(self.settings.steps, self.settings.shift)
-        return unstack_frames(euler(flow, noise, levels, progress))
+        moving = self._solve(flow, noise, progress)
+        return torch.cat([clean.keyframe.to(moving), moving], dim=2)
+
+    def _euler(self, flow: Velocity, noise: Tensor, progress: Progress | None) -> Tensor:
+        return euler(flow, noise, timesteps(self.settings.steps, self.settings.shift), progress)
+
+    @property
+    def _level_dtype(self) -> torch.dtype:
+        # Schedulers have whole timesteps, which float32 loses in a thousandth and back; a GPU of Apple's has
+        # nothing finer.
+        exact = self.settings.prediction == "velocity" and self.device.type != "mps"
+        return torch.float64 if exact else torch.float32
 
     def _velocity(self, x: Tensor, level: Tensor, clean: CleanSlots) -> Tensor:
         kind = self.settings.prediction
@@ -171,21 +207,19 @@ class ShotGenerator:
                 request.keyframe,
             )
         ]
-        latents = self.codec.encode_latents(torch.from_numpy(np.stack(frames))).clone()
-        latents = latents.to(self.model.device, self.model.dtype).unflatten(0, (len(requests), 1 + pairs))
-        txt = shot_text(
-            self.text,
+        held = self.slots.keyframes(frames).to(self.device, self.model.dtype)
+        txt = self.slots.texts(
             [request.caption for request in requests],
             [request.film_caption for request in requests],
-        ).to(latents)
+        ).to(held)
         return clean_slots(
-            latents[:, -1],
-            latents[:, :-1],
+            rearrange(held, "(b n) c h w -> b c n h w", n=1 + pairs),
             txt,
             slots=max(lengths),
             shots=len(requests) if self.settings.cross_shot else 1,
-            context_valid=_given(requests, pairs).to(latents.device),
+            context_valid=_given(requests, pairs).to(held.device),
             lengths=lengths,
+            stretch=self.slots.stretch,
         )
 
     def _noise(self, seed: int, slots: int, clean: CleanSlots) -> Float[Tensor, "channels slots h w"]:
@@ -195,14 +229,6 @@ class ShotGenerator:
         drawn = [torch.randn(channels, 1, height, width, generator=generator) for _ in range(slots)]
         empty = torch.zeros(channels, 0, height, width)
         return torch.cat([empty, *drawn], dim=1).to(clean.latents.device)
-
-    def _decode(self, latents: Float[Tensor, "frames c rows cols"]) -> UInt8[np.ndarray, "frames h w 3"]:
-        parts = [
-            self.codec.decode_latents(part) for part in latents.split(self.settings.decode_batch) if len(part)
-        ]
-        if not parts:
-            return np.zeros((0, self.abilities.height, self.abilities.width, 3), dtype=np.uint8)
-        return torch.cat(parts).cpu().numpy()
 
 
 def _given(requests: Sequence[ShotRequest], pairs: int) -> Bool[Tensor, "b pairs"]:

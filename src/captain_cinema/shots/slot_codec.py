@@ -1,0 +1,91 @@
+"""Between a request and the transformer's slots: pictures and captions in, pictures out (section 3.3).
+
+The generator knows slots and text tokens alone. A `SlotCodec` makes them: the embedded preset's, here, stacks
+latents of single frames; `wan_latents.WanCodec` has Wan's own video VAE and text encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from captain_cinema.backbone.latents import FrameCodec
+from captain_cinema.backbone.text import PhraseEncoder
+from captain_cinema.shots.conditioning import SHOT_PLACES, keyframe_slots, shot_text, unstack_frames
+
+
+@runtime_checkable
+class SlotCodec(Protocol):
+    """Pictures to slots, captions to tokens, slots to pictures."""
+
+    @property
+    def stretch(self) -> int:
+        """Places on the time axis that belong to one shot."""
+        ...
+
+    def keyframes(self, frames: Sequence[np.ndarray]) -> Float[Tensor, "n channels h w"]:
+        """Still frames as clean slots, on the codec's device."""
+        ...
+
+    def texts(
+        self, captions: Sequence[str], film_captions: Sequence[str]
+    ) -> Float[Tensor, "b txt_len txt_dim"]:
+        """What the shots' cross-attention reads: the film's caption, the same for each, then the shot's."""
+        ...
+
+    def blind(self, txt: Float[Tensor, "b txt_len txt_dim"]) -> Float[Tensor, "b txt_len txt_dim"]:
+        """What the other side of the guidance reads instead of `txt`."""
+        ...
+
+    def pictures(
+        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots h w"], frames: int
+    ) -> UInt8[np.ndarray, "frames h w 3"]:
+        """The shot's frames from its keyframe and all its slots, the clean first one included."""
+        ...
+
+
+class FrameSlots:
+    """The embedded preset's slots: latents of single frames, four to a slot.
+
+    Args:
+        codec: frames to latents and back.
+        text: encoder of the captions.
+        decode_batch: frames decoded at a time, which bounds the memory.
+    """
+
+    stretch = SHOT_PLACES
+
+    def __init__(self, codec: FrameCodec, text: PhraseEncoder, *, decode_batch: int) -> None:
+        self.codec, self.text, self.decode_batch = codec, text, decode_batch
+
+    def keyframes(self, frames: Sequence[np.ndarray]) -> Float[Tensor, "n channels h w"]:
+        """See `SlotCodec`."""
+        latents = self.codec.encode_latents(torch.from_numpy(np.stack(frames))).clone()
+        return keyframe_slots(latents[:, None])[:, :, 0]
+
+    def texts(
+        self, captions: Sequence[str], film_captions: Sequence[str]
+    ) -> Float[Tensor, "b txt_len txt_dim"]:
+        """See `SlotCodec`."""
+        return shot_text(self.text, captions, film_captions)
+
+    def blind(self, txt: Float[Tensor, "b txt_len txt_dim"]) -> Float[Tensor, "b txt_len txt_dim"]:
+        """No text at all."""
+        return torch.zeros_like(txt)
+
+    def pictures(
+        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots h w"], frames: int
+    ) -> UInt8[np.ndarray, "frames h w 3"]:
+        """The keyframe as given, and what follows it decoded a few frames at a time."""
+        latents = unstack_frames(slots[None, :, 1:])[0, : frames - 1]
+        parts = [
+            self.codec.decode_latents(part).cpu().numpy()
+            for part in latents.split(self.decode_batch)
+            if len(part)
+        ]
+        return np.concatenate([keyframe[None], *parts])
