@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
@@ -38,6 +39,46 @@ def _still(seed: int, size: tuple[int, int]) -> np.ndarray:
 def picture(seed: int, step: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
     """A picture of soft blobs that drifts to the left by a pixel a step; those of two seeds differ wholly."""
     return np.roll(_still(seed, size), -step, axis=1)
+
+
+@lru_cache(maxsize=16)
+def scenery(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A picture that detectors take for one of the real world, with texture at every scale and solid things.
+
+    As in photographs, the finer a wave, the weaker it is. Its ground has no seam if it is rolled sideways.
+    """
+    width, height = size
+    rng = np.random.default_rng(seed)
+    across, down = np.fft.fftfreq(width), np.fft.fftfreq(height)[:, None]
+    falloff = np.maximum(np.hypot(across, down), 1 / width)[..., None] ** -1.3
+    waves = np.fft.fft2(rng.normal(size=(height, width, 4)), axes=(0, 1)) * falloff
+    fields = np.fft.ifft2(waves, axes=(0, 1)).real
+    fields = (fields - fields.mean((0, 1))) / fields.std((0, 1))
+    image = rng.uniform(90, 150, 3) + 35 * fields[..., 3:] + 12 * fields[..., :3]
+    image = np.ascontiguousarray(image.clip(20, 235).astype(np.uint8))
+    for _ in range(7):
+        place = (
+            int(rng.integers(width // 8, 7 * width // 8)),
+            int(rng.integers(height // 6, 5 * height // 6)),
+        )
+        axes = (int(rng.integers(width // 30, width // 9)), int(rng.integers(height // 16, height // 4)))
+        colour = rng.integers(25, 230, 3).tolist()
+        cv2.ellipse(image, place, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
+    return image
+
+
+def scene(seed: int, length: int, size: tuple[int, int] = SIZE, speed: float = 1.0) -> list[np.ndarray]:
+    """The frames of a shot: scenery that a camera pans over, by so many pixels a frame."""
+    return [np.roll(scenery(seed, size), -round(speed * step), axis=1) for step in range(length)]
+
+
+def mixed(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Frame by frame from one to the other."""
+    shares = (np.arange(len(one)) + 1) / (len(one) + 1)
+    return [
+        np.round((1 - share) * before + share * after).astype(np.uint8)
+        for share, before, after in zip(shares, one, other, strict=True)
+    ]
 
 
 def shots(seed: int, lengths: Sequence[int] = (12, 12), size: tuple[int, int] = SIZE) -> Iterator[np.ndarray]:

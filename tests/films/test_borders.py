@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from drawn import write_film
 from hypothesis import given
 from hypothesis import strategies as st
-from real_films import real_film
+from real_films import BATTLE, at_hand, known_film
 
 from captain_cinema.films.borders import BorderFinder, crop_two_to_one
 from captain_cinema.films.decode import decode, frame_of
@@ -24,16 +25,25 @@ WIDE, TALL = 360, 200
 """Of the films made here."""
 SCOPE = 150
 """Height of a wide picture in them."""
+Pictures = tuple[np.ndarray, ...]
 POOR = {"preset": "ultrafast", "crf": "34"}
 
 
 @cache
-def pictures(name: str = "bikes.mp4", count: int = 96) -> tuple[np.ndarray, ...]:
-    """Frames of a real film without borders, 2.39:1 or so."""
-    path = real_film(name)
+def frames_of(name: str) -> Pictures:
+    """The first frames of a film, all picture, 2.4:1."""
+    path = known_film(name)
     frames, _ = decode(path, probe(path))
-    held = [frame.full() for frame, _ in zip(frames, range(count), strict=False)]
-    return tuple(np.asarray(cv2.resize(image, (WIDE, SCOPE), interpolation=cv2.INTER_AREA)) for image in held)
+    return tuple(
+        np.asarray(cv2.resize(frame.full(), (WIDE, SCOPE), interpolation=cv2.INTER_AREA))
+        for frame in islice(frames, 96)
+    )
+
+
+@pytest.fixture(params=at_hand("bikes.mp4"))
+def pictures(request: pytest.FixtureRequest) -> Pictures:
+    """Pictures to put bars around."""
+    return frames_of(request.param)
 
 
 def barred(
@@ -69,11 +79,9 @@ def is_close(crop: Crop, left: int, top: int, width: int, height: int, *, by: in
     return all(abs(one - other) <= by for one, other in zip(found, wanted, strict=True))
 
 
-@pytest.mark.parametrize(
-    "name", ["tears-of-steel-battle-clip-medium.webm", "nasa_13013.mp4", "no_duration.webm", "test.avi"]
-)
+@pytest.mark.parametrize("name", at_hand(BATTLE, "nasa_13013.mp4", "no_duration.webm", "test.avi"))
 def test_films_without_borders_are_untouched(name: str) -> None:
-    path = real_film(name)
+    path = known_film(name)
     facts = probe(path)
     finder, count = BorderFinder(), 0
     for frame in decode(path, facts, end=30.0)[0]:
@@ -95,10 +103,12 @@ BARS = {
 
 @pytest.mark.parametrize("kind", BARS)
 @pytest.mark.parametrize(("level", "noise"), [(0, 0), (6, 3), (20, 4)])
-def test_bars_are_found_to_two_pixels(tmp_path: Path, kind: str, level: float, noise: float) -> None:
+def test_bars_are_found_to_two_pixels(
+    tmp_path: Path, kind: str, level: float, noise: float, pictures: Pictures
+) -> None:
     bars = BARS[kind]
     shown = [
-        barred(image, bars, level=level, noise=noise, seed=number) for number, image in enumerate(pictures())
+        barred(image, bars, level=level, noise=noise, seed=number) for number, image in enumerate(pictures)
     ]
     found = crops(shown, tmp_path / "film.mp4")
     if min(bars) == 2 and noise:  # lines as thin as that may be lost in noise, but nothing of the picture is
@@ -108,16 +118,16 @@ def test_bars_are_found_to_two_pixels(tmp_path: Path, kind: str, level: float, n
 
 
 @pytest.mark.parametrize("kind", ["letterboxed", "pillarboxed"])
-def test_bars_of_a_dark_film(tmp_path: Path, kind: str) -> None:
+def test_bars_of_a_dark_film(tmp_path: Path, kind: str, pictures: Pictures) -> None:
     bars = BARS[kind]
-    dark = [(image * 0.2).astype(np.uint8) for image in pictures()]
+    dark = [(image * 0.2).astype(np.uint8) for image in pictures]
     found = crops([barred(image, bars) for image in dark], tmp_path / "film.mp4")
     assert all(is_close(crop, bars[2], bars[0], WIDE, SCOPE) for crop in found)
 
 
-def test_a_dark_film_without_bars_is_untouched(tmp_path: Path) -> None:
-    film = "tears-of-steel-battle-clip-medium.webm"
-    dark = [(image * 0.1).astype(np.uint8) for image in pictures(film)]
+@pytest.mark.parametrize("name", at_hand(BATTLE))
+def test_a_dark_film_without_bars_is_untouched(tmp_path: Path, name: str) -> None:
+    dark = [(image * 0.1).astype(np.uint8) for image in frames_of(name)]
     found = crops(dark, tmp_path / "film.mp4")
     assert set(found) == {Crop(left=0, top=0, width=WIDE, height=SCOPE)}
 
@@ -143,13 +153,13 @@ def text_card(line: str = "THE END", size: float = 1.6) -> np.ndarray:
     return image
 
 
-def test_the_aspect_may_change_and_change_back(tmp_path: Path) -> None:
+def test_the_aspect_may_change_and_change_back(tmp_path: Path, pictures: Pictures) -> None:
     """As films do that were shot for large screens in part."""
     lengths = (60, 40, 30, 25, 60)
     frames: list[np.ndarray] = []
     kinds: list[bool] = []
     for part, length in enumerate(lengths):
-        images = [pictures()[(17 * part + number) % 96] for number in range(length)]
+        images = [pictures[(17 * part + number) % 96] for number in range(length)]
         frames += [full(image) if part % 2 else scope(image) for image in images]
         kinds += [bool(part % 2)] * length
     found = crops(frames, tmp_path / "film.mp4")
@@ -162,30 +172,30 @@ def test_the_aspect_may_change_and_change_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["full", "scope"])
-def test_titles_and_black_frames_change_nothing(tmp_path: Path, kind: str) -> None:
+def test_titles_and_black_frames_change_nothing(tmp_path: Path, kind: str, pictures: Pictures) -> None:
     logo = BLACK[0].copy()
     logo[60:140, 130:230] = (40, 180, 200)
-    film = [(full if kind == "full" else scope)(image) for image in pictures()]
-    frames = [*BLACK * 30, *[text_card()] * 40, *[logo] * 40, *film, *BLACK * 40, *[text_card("FIN")] * 30]
+    shown = [(full if kind == "full" else scope)(image) for image in pictures]
+    frames = [*BLACK * 30, *[text_card()] * 40, *[logo] * 40, *shown, *BLACK * 40, *[text_card("FIN")] * 30]
     found = crops(frames, tmp_path / "film.mp4")
     top, height = (0, TALL) if kind == "full" else (25, SCOPE)
     assert all(is_close(crop, 0, top, WIDE, height) for crop in found)
 
 
-def test_a_window_in_a_dark_room_is_no_border(tmp_path: Path) -> None:
+def test_a_window_in_a_dark_room_is_no_border(tmp_path: Path, pictures: Pictures) -> None:
     dark = []
-    for image in pictures()[:60]:
+    for image in pictures[:60]:
         room = BLACK[0].copy()
         room[50:150, 90:270] = full(image)[50:150, 90:270]
         dark.append(room)
-    film = [full(image) for image in pictures()]
-    found = crops([*film, *dark, *film], tmp_path / "film.mp4")
+    light = [full(image) for image in pictures]
+    found = crops([*light, *dark, *light], tmp_path / "film.mp4")
     assert set(found) == {Crop(left=0, top=0, width=WIDE, height=TALL)}
 
 
-def test_subtitles_in_a_bar_are_no_picture(tmp_path: Path) -> None:
+def test_subtitles_in_a_bar_are_no_picture(tmp_path: Path, pictures: Pictures) -> None:
     frames = []
-    for number, image in enumerate((*pictures(), *pictures())):
+    for number, image in enumerate((*pictures, *pictures)):
         shown = scope(image)
         if number % 48 < 24:
             cv2.putText(shown, "What is that?", (90, 192), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1)
@@ -194,35 +204,35 @@ def test_subtitles_in_a_bar_are_no_picture(tmp_path: Path) -> None:
     assert all(is_close(crop, 0, 25, WIDE, SCOPE) for crop in found)
 
 
-def test_a_size_that_changes_has_borders_of_its_own() -> None:
-    small = [scope(image) for image in pictures()[:30]]
+def test_a_size_that_changes_has_borders_of_its_own(pictures: Pictures) -> None:
+    small = [scope(image) for image in pictures[:30]]
     large = [cv2.resize(image, (2 * WIDE, 2 * TALL), interpolation=cv2.INTER_CUBIC) for image in small]
     found = crops([*small, *large])
     assert all(is_close(crop, 0, 25, WIDE, SCOPE) for crop in found[:30])
     assert all(is_close(crop, 0, 50, 2 * WIDE, 2 * SCOPE) for crop in found[30:])
 
 
-def test_stamps_that_are_reset_do_not_end_the_search() -> None:
+def test_stamps_that_are_reset_do_not_end_the_search(pictures: Pictures) -> None:
     finder = BorderFinder()
-    images = [*[full(image) for image in pictures()[:48]], *[scope(image) for image in pictures()]]
+    images = [*[full(image) for image in pictures[:48]], *[scope(image) for image in pictures]]
     for number, image in enumerate(images):
         finder.feed(frame_of(image, number=number, seconds=100 + number if number < 48 else number / FPS))
     assert is_close(finder.crop_at(20), 0, 0, WIDE, TALL)
     assert is_close(finder.crop_at(100), 0, 25, WIDE, SCOPE)
 
 
-def test_all_black_one_frame_and_damage() -> None:
+def test_all_black_one_frame_and_damage(pictures: Pictures) -> None:
     whole = Crop(left=0, top=0, width=WIDE, height=TALL)
     assert set(crops(BLACK * 50)) == {whole}
-    assert is_close(crops([scope(pictures()[0])])[0], 0, 25, WIDE, SCOPE)
+    assert is_close(crops([scope(pictures[0])])[0], 0, 25, WIDE, SCOPE)
     finder = BorderFinder()
-    finder.feed(frame_of(full(pictures()[0]), flagged=True))
+    finder.feed(frame_of(full(pictures[0]), flagged=True))
     with pytest.raises(ValueError, match="no frame"):
         finder.crop_at(0)
 
 
-def test_what_stretches_saw_adds_up() -> None:
-    frames = [scope(image) for image in pictures()]
+def test_what_stretches_saw_adds_up(pictures: Pictures) -> None:
+    frames = [scope(image) for image in pictures]
     parts = []
     for begin in (0, 48):
         finder = BorderFinder()
@@ -234,10 +244,10 @@ def test_what_stretches_saw_adds_up() -> None:
     assert joined.evidence() == sorted(row for part in parts for row in part)
 
 
-def test_what_is_kept_of_a_film_is_little() -> None:
+def test_what_is_kept_of_a_film_is_little(pictures: Pictures) -> None:
     finder = BorderFinder()
-    image = scope(pictures()[0])
-    for number in range(3000):
+    image = scope(pictures[0])
+    for number in range(1000):
         finder.feed(frame_of(image, number=number, seconds=number / FPS))
     assert len(finder.evidence()) == 1
 

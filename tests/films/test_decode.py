@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn import FPS, picture, write_film
-from real_films import manifest, real_film
+from real_films import known_film, manifest
 from watching_films import apart, watch
 
 from captain_cinema.films.media import MediaError
@@ -21,8 +21,8 @@ def is_long(said: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(name for name, said in manifest().items() if not is_long(said)))
-def test_every_frame_of_the_real_films(name: str) -> None:
-    said, (frames, decoding) = manifest()[name], watch(real_film(name))
+def test_every_frame_of_the_known_films(name: str) -> None:
+    said, (frames, decoding) = manifest()[name], watch(known_film(name))
     assert all(one.seconds < other.seconds for one, other in pairwise(frames))
     assert [frame.number for frame in frames] == list(range(len(frames)))
     assert frames[0].seconds == 0

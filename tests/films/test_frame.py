@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 from corpus_case import seed_of
 from drawn import SIZE, picture, write_film
-from real_films import manifest, real_film
+from real_films import DRAWN, at_hand, known_film
 from spoiling import hdr_options, turn_header, woven
 from watching_films import apart, watch
 
@@ -62,13 +62,16 @@ def test_high_definition_without_a_matrix_is_bt709(tmp_path: Path) -> None:
     assert apart(next(decode(path, probe(path))[0]).full(), red[0]) < 4
 
 
-@pytest.mark.parametrize(("name", "degrees"), [("video_90.mov", 90), ("video_180.mov", 180)])
-def test_phone_films_are_upright(tmp_path: Path, name: str, degrees: int) -> None:
-    if name in manifest():
-        path = real_film(name)
-    else:
+PHONE_FILMS = {"video_90.mov": 90, "video_180.mov": 180}
+
+
+@pytest.mark.parametrize("name", at_hand(*PHONE_FILMS))
+def test_phone_films_are_upright(tmp_path: Path, name: str) -> None:
+    degrees = PHONE_FILMS.get(name, 90)
+    path = known_film(name)
+    if name == DRAWN:
         path = write_film(tmp_path / "film.mp4", 8)
-        turn_header(path, (0, 1, -1, 0) if degrees == 90 else (-1, 0, 0, -1))
+        turn_header(path, (0, 1, -1, 0))
     frame = watch(path)[0][0]
     raw = frame.raw.to_ndarray(format="rgb24")
     turned = np.rot90(raw, -degrees // 90)

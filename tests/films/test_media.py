@@ -10,7 +10,7 @@ import pytest
 from corpus import write_corpus
 from corpus_case import Expected
 from drawn import SIZE, write_film
-from real_films import manifest, real_film
+from real_films import known_film, manifest
 from spoiling import turn_header
 
 from captain_cinema.films import opening
@@ -80,8 +80,8 @@ def test_digest_is_that_of_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(manifest()))
-def test_real_films_are_what_the_manifest_says(name: str) -> None:
-    said, found = manifest()[name], probe(real_film(name))
+def test_known_films_are_what_the_manifest_says(name: str) -> None:
+    said, found = manifest()[name], probe(known_film(name))
     turned = (said["height"], said["width"]) if name == "video_90.mov" else (said["width"], said["height"])
     assert (found.width, found.height) == turned
     assert found.codec == said["codec"]

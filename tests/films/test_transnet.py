@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import write_film
-from real_films import manifest, real_film
+from real_films import BATTLE, at_hand, known_film, manifest
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.films import transnet
@@ -20,6 +20,7 @@ from captain_cinema.films.cuts import find_cuts
 from captain_cinema.films.decode import decode, frame_of
 from captain_cinema.films.media import probe
 from captain_cinema.films.records import Cut
+from captain_cinema.films.score import score_cuts
 from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.transnet import SIZE, TransNetFinder, load_network
 
@@ -79,16 +80,13 @@ def test_windows_give_what_the_package_gives_for_the_whole_film(tmp_path: Path) 
     np.testing.assert_allclose([mark for _, _, mark in seen], many.numpy(), atol=1e-5)
 
 
-def test_cuts_of_a_real_film() -> None:
-    path = real_film("bikes.mp4")
-    facts = probe(path)
-    finder = TransNetFinder()
-    frames, _ = decode(path, facts, end=4.0)
-    cuts = [cut for frame in frames for cut in finder.feed(frame)]
-    cuts += finder.finish()
-    known = manifest().get("bikes.mp4", manifest().get("drawn.mp4", {}))["cuts"]["hard"]
-    assert [cut.frame for cut in cuts] == [frame for frame in known if frame < 4.0 * facts.fps]
-    assert not any(cut.gradual for cut in cuts)
+@pytest.mark.parametrize("name", at_hand("bikes.mp4", BATTLE))
+def test_every_known_cut_is_found(name: str) -> None:
+    cuts, _ = find_cuts(known_film(name), FilmSettings(detector="transnetv2"))
+    known = manifest()[name]["cuts"]
+    score = score_cuts([cut.frame for cut in cuts], known["hard"], known["gradual"])
+    assert score.f1 == 1.0, (score.false, score.missed)
+    assert score.hits == len(known["hard"])
 
 
 def test_a_film_shorter_than_a_window(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 BAR_LEVEL = 40.0
 """Brightness of a bar at most: bars are not quite black in many copies."""
@@ -15,6 +15,10 @@ CONTENT = 0.012
 """Share of a line that is brighter than the bar from which on the line is picture."""
 SHARP, WEAK = 0.3, 0.06
 """Share of a line that gets brighter at once where a bar ends; fewer need a bar that is even."""
+
+
+EVEN, UNEVEN = 1.5, 5.0
+"""Noise of a bar at most in a good copy, and noise past which dark lines are no bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,13 @@ def leading(lines: np.ndarray) -> int:
 def measure_sides(grey: Any) -> tuple[Side, Side, Side, Side] | None:
     """What a frame shows at its sides; None if it is black, or nearly."""
     image = np.asarray(grey, np.uint8)
-    rows, cols = without_lettering(picture_lines(image)), picture_lines(image.T)
+    above, beside = bars_of(image), bars_of(image.T)
+    if is_even(above) and is_dark_picture(beside):
+        beside = above
+    elif is_even(beside) and is_dark_picture(above):
+        above = beside
+    rows = without_lettering(picture_lines(image, above))
+    cols = picture_lines(image.T, beside)
     top, bottom, left, right = leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])
     height, width = image.shape
     if top + bottom > 0.96 * height or left + right > 0.96 * width:
@@ -58,13 +68,29 @@ def measure_sides(grey: Any) -> tuple[Side, Side, Side, Side] | None:
     )
 
 
-def picture_lines(image: UInt8[np.ndarray, "lines length"]) -> np.ndarray:
-    """Which lines hold picture rather than bar, told by the darker of the two outermost lines."""
-    levels = [bar_level(image[:2]), bar_level(image[-2:])]
-    limits = [level + max(10.0, 4 * noise) for level, noise in levels if level <= BAR_LEVEL]
-    if not limits:
+def bars_of(image: UInt8[np.ndarray, "lines length"]) -> list[tuple[float, float]]:
+    """Brightness and noise of the bars that the outermost lines on both sides may be part of."""
+    return [bar for bar in (bar_level(image[:2]), bar_level(image[-2:])) if bar[0] <= BAR_LEVEL]
+
+
+def is_even(bars: list[tuple[float, float]]) -> bool:
+    """Whether the outermost lines on both sides are as even as bars are in good copies."""
+    return len(bars) == 2 and all(noise < EVEN for _, noise in bars)
+
+
+def is_dark_picture(bars: list[tuple[float, float]]) -> bool:
+    """Whether outermost lines are as dark as bars, but uneven: then the other sides say what dark is."""
+    return any(noise > UNEVEN for _, noise in bars)
+
+
+def picture_lines(
+    image: UInt8[np.ndarray, "lines length"], bars: list[tuple[float, float]]
+) -> Bool[np.ndarray, " lines"]:
+    """Which lines hold picture rather than bar."""
+    if not bars:
         return np.ones(len(image), bool)
-    return np.asarray((image > max(limits)).mean(1) > CONTENT)
+    limit = max(level + max(10.0, 4 * noise) for level, noise in bars)
+    return np.asarray((image > limit).mean(1) > CONTENT)
 
 
 def without_lettering(lines: np.ndarray) -> np.ndarray:
@@ -103,7 +129,7 @@ def measure_side(image: UInt8[np.ndarray, "lines length"], dark: int) -> Side:
     behind = image[place : place + 4].astype(np.float32).mean(0)
     level, noise = bar_level(image[: max(2, place - 2)])
     share = float((behind - bar.mean(0) > max(4.0, 2.5 * noise)).mean())
-    even = noise < 1.5 and float(np.abs(image[:place].mean(1) - level).max(initial=0.0)) < 4
+    even = noise < EVEN and float(np.abs(image[:place].mean(1) - level).max(initial=0.0)) < 4
     if level > BAR_LEVEL or share < WEAK:
         return Side(dark=dark, edge=0)
     return Side(dark=place, edge=2 if share >= SHARP else int(even))

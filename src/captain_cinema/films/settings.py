@@ -29,7 +29,7 @@ class FilmSettings:
     """Standard deviation of brightness below which a frame is flat."""
     blur_sharpness: float = 2.8
     """Sharpness below which a frame is blurred."""
-    text_share: float = 0.75
+    text_share: float = 0.6
     """Share of the sharp edges that is lettering past which it is a text card or credits."""
     duplicate_distance: int = 6
     """Bits of 64 by which perceptual hashes of two keyframes differ at most to be the same picture."""
