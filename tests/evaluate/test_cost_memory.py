@@ -6,7 +6,6 @@ import contextlib
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -17,10 +16,9 @@ from cost_models import build, guidance_of, pairs_of, random_sizes
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.checkpoint import checkpoint
 
 from captain_cinema.evaluate import cost_memory
-from captain_cinema.evaluate.cost import Frame, Scale, scales_of, tokens_of, without_target
+from captain_cinema.evaluate.cost import Frame, Scale, parse_memory, scales_of, tokens_of, without_target
 from captain_cinema.evaluate.cost_memory import (
     GPUS,
     activation_bytes,
@@ -166,8 +164,7 @@ def test_training_with_every_block_checkpointed(layout: Layout, scales: tuple[Sc
     """Weights frozen, as their gradients are no activations."""
     sizes = sizes_with(layout, 3, 4)
     model = build(sizes, torch.bfloat16, device="meta").requires_grad_(False)
-    for block in (*model.double_blocks, *model.single_blocks):
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    model.gradient_checkpointing = True
     groups = pairs_of(sizes, scales, dtype=torch.bfloat16, device="meta")
     for group in groups:
         group.img.requires_grad_()
@@ -217,3 +214,15 @@ def test_no_number_of_gpus_helps_if_one_sequence_is_too_long() -> None:
     assert fewest_gpus(need, GPUS[0]) is None
     short = training_memory(sizes, scales_of(Frame(rows=25, cols=50, txt_len=512), 1, None), method="lora")
     assert fewest_gpus(short, GPUS[-1]) == 1
+
+
+def test_96_pairs_fit_where_full_context_at_48_does_not_fit_in_80_gb() -> None:
+    """Drawing with a kept context and all models on one GPU; old captions cut to a quarter."""
+    sizes, frame = sizes_of("paper"), Frame(rows=25, cols=50, txt_len=512)
+    gpu = next(gpu for gpu in GPUS if "80 GB" in gpu.name)
+
+    def needed(pairs: int, memory: Memory | None, old_txt_len: int | None = None) -> float:
+        scales = scales_of(frame, pairs, memory, old_txt_len=old_txt_len)
+        return drawing_memory(sizes, scales, height=400, width=800, reuse=True).together
+
+    assert needed(96, parse_memory("default", 96, 25), 128) < gpu.usable < needed(48, None)

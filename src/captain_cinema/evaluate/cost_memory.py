@@ -16,7 +16,7 @@ from captain_cinema.evaluate.cost_sizes import Layout, Sizes, Transformer
 Method = Literal["full", "lora"]
 GIB = 2**30
 
-KEEPS_KEYS = True
+KEEPS_KEYS = False
 """Whether a forward holds the keys and values of all single-stream blocks until it ends, used or not."""
 
 
@@ -31,7 +31,7 @@ class Units:
     """What a double-stream block leaves for the backward pass."""
     single: float
     single_joined: float
-    """More of it, where every block spreads its own modulation over the tokens (FLUX.1)."""
+    """More of it, where every block spreads its own modulation over the tokens (FLUX.1), not recomputed."""
     training: float
     """Besides what the blocks leave."""
     recompute: float
@@ -58,7 +58,7 @@ UNITS: dict[Layout, Units] = {
         single_joined=4.0,
         training=6.3,
         recompute=20.7,
-        recompute_joined=0,
+        recompute_joined=4.0,
     ),
 }
 VAE_PIXEL_BYTES = 1536
@@ -110,11 +110,10 @@ def forward_units(model: Transformer, *, joined: bool) -> float:
 def training_units(model: Transformer, *, joined: bool, checkpointing: bool) -> float:
     """Units alive at the peak of a forward and backward pass, weights' gradients aside."""
     units, double, single = UNITS[model.layout], model.num_layers, model.num_single_layers
-    more = units.single_joined if joined else 0
     if not checkpointing:
-        left = double * units.double + single * (units.single + more)
+        left = double * units.double + single * (units.single + (units.single_joined if joined else 0))
         return left + units.training + (units.joined if joined else 0)
-    inputs = double + single * (1 + more)
+    inputs = double + single
     forward = units.forward - 2 + 2 * (single if KEEPS_KEYS else 1)
     backward = units.recompute + (units.recompute_joined if joined else 0)
     return inputs + max(forward, backward)
