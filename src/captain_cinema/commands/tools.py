@@ -126,7 +126,7 @@ def train(
 
 
 def evaluate(
-    measure: Positional[Literal["identity", "motion", "compute"]],
+    measure: Positional[Literal["identity", "motion", "retrieval", "compute"]],
     /,
     films: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
@@ -140,10 +140,11 @@ def evaluate(
 ) -> Outcome:
     """Measure on held-out playhouse stories whether characters are kept, or shots move as told.
 
+    `retrieval` asks whether the chosen context shows what the next shot needs (figure 5).
     `compute` counts instead what a preset's keyframes cost (table 3, figure 4); nothing is drawn or loaded.
 
     Args:
-        measure: identity, motion, or compute.
+        measure: identity, motion, retrieval, or compute.
         films: how many held-out films.
         seed: of the run.
         shots: shots a film.
@@ -175,6 +176,10 @@ def evaluate(
             from captain_cinema.evaluate import identity
 
             result = identity.run(backend, films, seed, shots, rollout, progress)
+        elif measure == "retrieval":
+            from captain_cinema.evaluate import coverage
+
+            result = coverage.run(backend.planner, films, seed, shots, progress=progress)
         else:
             from captain_cinema.evaluate import motion
 
