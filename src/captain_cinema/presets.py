@@ -5,18 +5,18 @@ Importing this module loads no model library: facts come from the weights' manif
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from captain_cinema.errors import CinemaError, WeightsError
-
-if TYPE_CHECKING:
-    from captain_cinema.keyframes.planner import KeyframePlanner
-    from captain_cinema.shots.generator import ShotGenerator
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -26,8 +26,53 @@ KEYFRAME_RANK: Literal["age", "relevance"] = "relevance"
 SHOT_STEPS = 1
 """How the embedded preset samples: measured in docs/log.md, and part of its revision."""
 
-PRESETS = ("embedded",)
-"""Presets that can be used today; `open` and `paper` are on the way."""
+PRESETS = ("embedded", "open", "paper")
+
+WEIGHTS_VARIABLE = "CINEMA_WEIGHTS"
+"""Environment variable that names the weights' folder where neither --weights nor the film does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Which weights the `open` preset uses, and how; None is the default of whatever is loaded."""
+
+    weights: str | None = None
+    """Folder with a diffusers pipeline of FLUX.2-klein (in it or in `keyframes`), `clip` and `shots`."""
+    lora: str | None = None
+    """A LoRA file for the keyframe transformer."""
+    retrieval: Literal["clip", "text"] | None = None
+    """Choose the memory by pictures (needs a CLIP), or by captions alone."""
+    references: Literal["exact", "cached"] | None = None
+    """Compute reference pictures anew in every step, as published, or once a frame."""
+    steps: int | None = None
+    """Sampling steps of a keyframe."""
+    accept_licence: str | None = None
+    """The licence that the user agrees to."""
+    device: str | None = None
+    """Where to compute, such as cuda:1; the first GPU if there is one."""
+    offload: bool = False
+    """Keep the parts in main memory and bring each to the GPU while it works."""
+
+    def kept(self) -> dict[str, Any]:
+        """What a film remembers of it."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if value}
+
+    def over(self, before: Mapping[str, Any]) -> Models:
+        """These choices where there are any, and what a film remembers where there are none."""
+        names = {field.name for field in dataclasses.fields(self)}
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        stored = {name: value for name, value in before.items() if name in names}
+        return Models(**{**stored, **given})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A preset as one film uses it."""
+
+    facts: PresetFacts
+    kept: Mapping[str, Any]
+    """What the film remembers of the choice."""
+    load: Callable[[], Backend]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +88,41 @@ class PresetFacts:
     fps: int
     min_seconds: float
     max_seconds: float
+    complete_prompts: bool = False
+    """Whether its models must be told looks and style in every shot; see `script.shot_prompt`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A preset's models, ready to draw and to shoot."""
+    """A preset's models, each loaded when it is first used: a storyboard needs no shot model."""
 
     facts: PresetFacts
-    planner: KeyframePlanner
-    shots: ShotGenerator
+    load_planner: Callable[[], Any]
+    load_shots: Callable[[], Any]
+    one_at_a_time: bool = False
+    """Let go of the one before the other is loaded: large models do not fit beside each other."""
+
+    @cached_property
+    def planner(self) -> Any:
+        """Draws keyframes: a `keyframes.memory.Planner`."""
+        self._make_room("shots")
+        return self.load_planner()
+
+    @cached_property
+    def shots(self) -> Any:
+        """Films shots, as `shots.generator.ShotGenerator` does."""
+        self._make_room("planner")
+        return self.load_shots()
+
+    def _make_room(self, other: str) -> None:
+        if self.one_at_a_time and self.__dict__.pop(other, None) is not None:
+            import gc
+
+            import torch
+
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     @property
     def revision(self) -> str:
@@ -65,16 +136,20 @@ class Backend:
 
 
 def weights_folder(name: str) -> Path:
-    """Where a preset's weights lie.
+    """Where the weights of a preset lie that come with the package.
 
     Raises:
-        CinemaError: there is no such preset.
+        CinemaError: there is no such preset, or its weights do not come with the package.
     """
-    if name not in PRESETS:
-        raise CinemaError(
-            f"there is no preset {name!r}; use {' or '.join(PRESETS)} ('open' and 'paper' are planned)"
-        )
+    _check_name(name)
+    if name != "embedded":
+        raise CinemaError(f"the weights of the {name} preset do not come with the package; use embedded")
     return WEIGHTS / name
+
+
+def _check_name(name: str) -> None:
+    if name not in PRESETS:
+        raise CinemaError(f"there is no preset {name!r}; use {', '.join(PRESETS[:-1])} or {PRESETS[-1]}")
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
@@ -161,8 +236,37 @@ def verify_weights(folder: Path) -> None:
             raise WeightsError(f"the weights file {name} in {folder} is damaged; install the package again")
 
 
-def describe(name: str) -> PresetFacts:
-    """A preset's facts, without loading it."""
+def describe(
+    name: str,
+    models: Models | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    known: str = "",
+    download: bool = False,
+) -> PresetFacts:
+    """A preset's facts, without loading it.
+
+    Args:
+        name: one of PRESETS.
+        models: which weights, for `open`.
+        size: height and width that the film asks for; `open` draws what it is asked for.
+        known: the revision that a film remembers, for when its weights are not at hand.
+        download: fetch weights from the hub that are not on this machine.
+
+    Raises:
+        CinemaError: there is no such preset, or it cannot be used so.
+        WeightsError: weights are missing or damaged.
+    """
+    _check_name(name)
+    models = models or Models()
+    if name != "embedded":
+        from captain_cinema import open_preset
+
+        return open_preset.describe(name, models, size, known, download=download)
+    if models.kept():
+        raise CinemaError(
+            f"--{min(models.kept())} is for --preset open; the embedded preset has its own weights"
+        )
     sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS]
     digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
     return PresetFacts(
@@ -177,18 +281,83 @@ def describe(name: str) -> PresetFacts:
     )
 
 
-def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None) -> Backend:
+def settle(
+    name: str,
+    models: Models | None,
+    *,
+    before: Mapping[str, Any],
+    size: tuple[int, int] | None = None,
+    fetch: bool = False,
+) -> Settled:
+    """Bring together what the user asks for and what the film remembers.
+
+    Args:
+        name: one of PRESETS.
+        models: asked for in this run.
+        before: `Settled.kept` of an earlier run with the same preset, or nothing.
+        size: height and width that the film asks for.
+        fetch: fetch weights from the hub that a new film needs.
+
+    Raises:
+        CinemaError: there is no such preset, or it cannot be used so.
+        WeightsError: weights are missing or damaged.
+    """
+    if name == "embedded" and not (models and models.kept()):
+        return Settled(facts=describe(name), kept={}, load=partial(load_backend, name))
+    given = models or Models()
+    chosen = given.over(before)
+    if chosen.weights is None and os.environ.get(WEIGHTS_VARIABLE):
+        chosen = dataclasses.replace(chosen, weights=os.environ[WEIGHTS_VARIABLE])
+    places = {
+        key: str(Path(value).expanduser().absolute())
+        for key in ("weights", "lora")
+        if (value := getattr(chosen, key))
+    }
+    chosen = dataclasses.replace(chosen, **places)
+    if name != "embedded" and fetch:
+        from captain_cinema import open_preset
+
+        chosen = open_preset.agree(name, chosen)
+    known = "" if given.kept() else str(before.get("revision", ""))
+    facts = describe(name, chosen, size=size, known=known, download=fetch and not known)
+    return Settled(
+        facts=facts,
+        kept={**chosen.kept(), "revision": facts.revision},
+        load=partial(load_backend, name, models=chosen, size=size, known=facts.revision),
+    )
+
+
+def load_backend(
+    name: str,
+    *,
+    device: str = "cpu",
+    weights: Path | None = None,
+    models: Models | None = None,
+    size: tuple[int, int] | None = None,
+    known: str = "",
+) -> Backend:
     """Load a preset's models.
 
     Args:
         name: one of PRESETS.
         device: where to put them.
-        weights: another folder in the same layout, such as a training run's export; not verified.
+        weights: another folder in the same layout, such as a training run's export; not verified. For `open`
+            the folder of the published weights.
+        models: which weights, for `open`.
+        size: height and width of the film, for `open`.
+        known: the revision that the run began with, for `open`.
 
     Raises:
-        CinemaError: no such preset.
+        CinemaError: no such preset, or a licence that is not accepted.
         WeightsError: weights are missing or damaged.
     """
+    if name != "embedded":
+        given = models or Models()
+        if weights is not None:
+            given = dataclasses.replace(given, weights=str(weights))
+        from captain_cinema import open_preset
+
+        return open_preset.load(name, given, size, known)
     facts = describe(name)
     folder = weights_folder(name) if weights is None else weights
     if weights is None:
@@ -205,25 +374,23 @@ def load_backend(name: str, *, device: str = "cpu", weights: Path | None = None)
 
     text = PhraseEncoder()
     codec = FrameCodec(load_vae(folder / "vae", device=device))
-    return Backend(
-        facts=facts,
-        planner=KeyframePlanner(
-            load_mmdit(folder / "keyframes" / "transformer", device=device, dtype=torch.float32),
-            codec,
-            text,
-            load_retriever(folder / "retrieval", text),
-            SamplingSettings(
-                steps=KEYFRAME_STEPS,
-                guidance=KEYFRAME_GUIDANCE,
-                shift=KEYFRAME_SHIFT,
-                prediction="clean",
-                rank=KEYFRAME_RANK,
-            ),
-        ),
-        shots=ShotGenerator(
-            load_shot_model(folder / "shots" / "transformer", device=device),
-            codec,
-            text,
-            ShotSettings(steps=SHOT_STEPS),
+    planner = KeyframePlanner(
+        load_mmdit(folder / "keyframes" / "transformer", device=device, dtype=torch.float32),
+        codec,
+        text,
+        load_retriever(folder / "retrieval", text),
+        SamplingSettings(
+            steps=KEYFRAME_STEPS,
+            guidance=KEYFRAME_GUIDANCE,
+            shift=KEYFRAME_SHIFT,
+            prediction="clean",
+            rank=KEYFRAME_RANK,
         ),
     )
+    shots = ShotGenerator(
+        load_shot_model(folder / "shots" / "transformer", device=device),
+        codec,
+        text,
+        ShotSettings(steps=SHOT_STEPS),
+    )
+    return Backend(facts=facts, load_planner=lambda: planner, load_shots=lambda: shots)

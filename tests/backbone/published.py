@@ -135,6 +135,38 @@ def write_pipeline(folder: Path, layout: str, *, distilled: bool = True) -> None
     PIPELINES[layout](scheduler=scheduler, vae=vae, transformer=transformer, **parts).save_pretrained(folder)
 
 
+def write_clip(folder: Path) -> None:
+    """Write a tiny random CLIP as openai/clip-vit-large-patch14 is published."""
+    from transformers import CLIPConfig, CLIPModel
+
+    sizes: dict[str, Any] = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    text = sizes | {"vocab_size": 54, "bos_token_id": 52, "eos_token_id": 53, "max_position_embeddings": 77}
+    config = CLIPConfig(
+        text_config=text, vision_config=sizes | {"image_size": 32, "patch_size": 16}, projection_dim=6
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = CLIPModel(config).eval()
+    randomise(model)
+    model.save_pretrained(folder)
+    clip_tokenizer().save_pretrained(folder)
+
+
+def clip_tokenizer() -> Any:
+    """A tokenizer of single letters."""
+    from transformers import CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocab = {letter: number for number, letter in enumerate([*letters, *(f"{x}</w>" for x in letters)])}
+    vocab |= {"<|startoftext|>": 52, "<|endoftext|>": 53}
+    return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
+
+
 def klein_text() -> dict[str, Any]:
     """Qwen3 with as many layers as klein reads from (9, 18 and 27), and a tokenizer of single bytes."""
     from tokenizers.pre_tokenizers import ByteLevel
@@ -161,15 +193,11 @@ def flux1_text() -> dict[str, Any]:
     from transformers import (
         CLIPTextConfig,
         CLIPTextModel,
-        CLIPTokenizer,
         T5Config,
         T5EncoderModel,
         T5Tokenizer,
     )
 
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    vocab = {letter: number for number, letter in enumerate([*letters, *(f"{x}</w>" for x in letters)])}
-    vocab |= {"<|startoftext|>": 52, "<|endoftext|>": 53}
     clip = CLIPTextConfig(
         vocab_size=54,
         hidden_size=8,
@@ -180,6 +208,7 @@ def flux1_text() -> dict[str, Any]:
         bos_token_id=52,
         eos_token_id=53,
     )
+    letters = "abcdefghijklmnopqrstuvwxyz"
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -1.0), *((x, -2.0) for x in letters)]
     t5 = T5Config(
         vocab_size=len(pieces) + 100,
@@ -191,7 +220,7 @@ def flux1_text() -> dict[str, Any]:
     )
     return {
         "text_encoder": CLIPTextModel(clip).eval(),
-        "tokenizer": CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77),
+        "tokenizer": clip_tokenizer(),
         "text_encoder_2": T5EncoderModel(t5).eval(),
         "tokenizer_2": T5Tokenizer(vocab=pieces),
     }

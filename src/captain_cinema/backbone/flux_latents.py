@@ -9,7 +9,7 @@ alike (16 of them, 64 numbers a token), FLUX.2 normalises every number of a toke
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,6 +19,7 @@ from captain_cinema.backbone.latents import PATCH, patchify, to_frames, to_pixel
 from captain_cinema.errors import WeightsError
 
 
+@runtime_checkable
 class Codec(Protocol):
     """What a planner needs of a VAE: frames to tokens and back."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from captain_cinema.commands.models import NO_OPTIONS, ModelOptions, Options
 from captain_cinema.commands.outcome import Outcome, cut_data, cut_text, facts, told
 from captain_cinema.errors import ProjectError
 
@@ -46,7 +47,6 @@ def write(
         overwrite: let the story win over a script.yaml that was edited.
         json: print one JSON object at the end.
     """
-    from captain_cinema import presets
     from captain_cinema.pipeline.write import Writer, warn_undrawable, write_script
     from captain_cinema.progress import Reporter
     from captain_cinema.project.folder import started
@@ -56,7 +56,7 @@ def write(
     with started(_folder_for(story, output)) as folder:
         written = write_script(folder, story, Writer(url=writer, shots=shots), report, overwrite=overwrite)
         script, preset = folder.load_script(), folder.load_state().preset
-        words = warn_undrawable(script, presets.describe(preset), report)
+        words = warn_undrawable(script, preset, report)
     data = {
         "script": str(folder.script),
         "written": written,
@@ -73,6 +73,7 @@ def storyboard(
     folder: Positional[Folder],
     /,
     preset: Preset = None,
+    models: Options = NO_OPTIONS,
     seed: Seed = None,
     limit: Limit = None,
     json: bool = False,
@@ -81,7 +82,8 @@ def storyboard(
 
     Args:
         folder: the film folder.
-        preset: the models to draw with; kept for later runs.
+        preset: the models to draw with (embedded or open); kept for later runs.
+        models: which weights.
         seed: of the film; kept for later runs.
         limit: draw the first N shots only.
         json: print one JSON object at the end.
@@ -89,7 +91,7 @@ def storyboard(
     from captain_cinema.pipeline.storyboard import make_storyboard
 
     _check_limit(limit)
-    with _production(folder, seed=seed, preset=preset) as production:
+    with _production(folder, seed=seed, preset=preset, models=models) as production:
         _before_drawing(production, limit)
         made = make_storyboard(production, limit=limit)
     data = {**facts(production), "keyframes": dataclasses.asdict(made)}
@@ -140,6 +142,7 @@ def make(
     project: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     output: Film = None,
     preset: Preset = None,
+    models: Options = NO_OPTIONS,
     seed: Seed = None,
     limit: Limit = None,
     writer: Url = None,
@@ -151,7 +154,8 @@ def make(
         story: a text, screenplay or script, or a film folder to go on with.
         project: the film folder; named after the story if left out.
         output: a second place for the film; it is always in the folder.
-        preset: the models to make it with; kept for later runs.
+        preset: the models to make it with (embedded or open); kept for later runs.
+        models: which weights.
         seed: of the film; kept for later runs.
         limit: make the first N shots only.
         writer: an OpenAI-compatible endpoint that turns a short idea into shots (key: CINEMA_API_KEY).
@@ -168,7 +172,9 @@ def make(
             check_output(folder, folder.load_state(), place)
         if not story.is_dir():
             write_script(folder, story, Writer(url=writer), report)
-        return _make(folder.path, report, start, seed=seed, preset=preset, limit=limit, output=output)
+        return _make(
+            folder.path, report, start, seed=seed, preset=preset, models=models, limit=limit, output=output
+        )
 
 
 def _make(
@@ -178,6 +184,7 @@ def _make(
     *,
     seed: int | None,
     preset: str | None,
+    models: ModelOptions,
     limit: int | None,
     output: Path | None,
 ) -> Outcome:
@@ -187,7 +194,9 @@ def _make(
     from captain_cinema.pipeline.storyboard import make_storyboard
     from captain_cinema.project.folder import FilmFolder
 
-    production = open_production(FilmFolder(path=path), report, seed=seed, preset=preset)
+    production = open_production(
+        FilmFolder(path=path), report, seed=seed, preset=preset, models=models.chosen()
+    )
     words = _before_drawing(production, limit)
     keyframes = make_storyboard(production, limit=limit)
     clips = make_shots(production, limit=limit)
@@ -272,14 +281,20 @@ def status(folder: Positional[Folder], /, json: bool = False) -> Outcome:
 
 
 @contextmanager
-def _production(path: Path, *, seed: int | None = None, preset: str | None = None) -> Iterator[Production]:
+def _production(
+    path: Path,
+    *,
+    seed: int | None = None,
+    preset: str | None = None,
+    models: ModelOptions = NO_OPTIONS,
+) -> Iterator[Production]:
     from captain_cinema.pipeline.production import open_production
     from captain_cinema.progress import Reporter
     from captain_cinema.project.folder import locked, open_film
 
     folder, report = open_film(path), Reporter()
     with locked(folder):
-        yield open_production(folder, report, seed=seed, preset=preset)
+        yield open_production(folder, report, seed=seed, preset=preset, models=models.chosen())
 
 
 def _before_drawing(production: Production, limit: int | None) -> list[str]:
@@ -290,7 +305,7 @@ def _before_drawing(production: Production, limit: int | None) -> list[str]:
     check_abilities(production, limit)
     if not tell_plan(production, limit):
         return []
-    return warn_undrawable(production.script, production.facts, production.report)
+    return warn_undrawable(production.script, production.facts.name, production.report)
 
 
 def _folder_for(story: Path, project: Path | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,31 +15,38 @@ from torch.nn import functional
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT
-from captain_cinema.backbone.text import PhraseEncoder, names_in
+from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.errors import AbilityError
 from captain_cinema.flow.path import velocity_to
 from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes import noisy_context
 from captain_cinema.keyframes.goldenmem import Memory, assign_scales, frame_tokens, shrink
+from captain_cinema.keyframes.memory import (
+    DrawnKeyframe,
+    HistoryFrame,
+    MemoryUse,
+    Planner,
+    Progress,
+    Rank,
+    choose,
+    scales_of,
+)
 from captain_cinema.keyframes.noisy_context import Band, add_noise
 from captain_cinema.keyframes.pairs import build_groups, ungroup
 from captain_cinema.keyframes.retrieval import Retriever
-from captain_cinema.keyframes.selection import MODES, Mode, Seen, Selection, Wanted, select_context
+from captain_cinema.keyframes.selection import MODES, Mode, Selection
 
 __all__ = [
     "DrawnKeyframe",
     "HistoryFrame",
     "KeyframePlanner",
     "MemoryUse",
+    "Planner",
+    "Progress",
     "SamplingSettings",
     "build_groups",
 ]
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, all steps)."""
-
-_WIDE = re.compile(r"\b((wide|long|full|establishing)[- ](shot|view|angle)|far away|afar)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +62,7 @@ class SamplingSettings:
     """Earlier frames that a new one sees, at most."""
     memory: Memory | None = Memory(groups=2, images=4)  # noqa: RUF009 - frozen
     """Which of them are shrunk (GoldenMem); None holds all at full size."""
-    rank: Literal["age", "relevance"] = "age"
-    """Who is large in memory: the latest frames (the paper), or those that were chosen first."""
+    rank: Rank = "age"
     band: Band = noisy_context.LIGHT
     """Noise that the context carries."""
     mode: Literal["continuation", "causal"] = "continuation"
@@ -84,43 +89,6 @@ class SamplingSettings:
                 f"a {self.memory.groups}x{self.memory.images} memory holds {self.memory.context_frames}"
                 f" frames, fewer than the {self.context_frames} context frames"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class HistoryFrame:
-    """A keyframe that exists already."""
-
-    number: int
-    """Its shot, counted from 1."""
-    caption: str
-    frame: UInt8[np.ndarray, "h w 3"]
-    embedding: Float[np.ndarray, " projection"] | None = None
-    """Its picture embedding, as `DrawnKeyframe` gave it; None has it computed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryUse:
-    """What a keyframe saw of one earlier frame."""
-
-    number: int
-    """The earlier shot."""
-    rows: int
-    """Token rows at which it was held."""
-    tokens: int
-    """Image tokens that it took."""
-    score: float
-    """How near it is to the caption; see `selection`."""
-    pinned: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnKeyframe:
-    """A new keyframe, and what it was conditioned on."""
-
-    frame: UInt8[np.ndarray, "h w 3"]
-    memory: tuple[MemoryUse, ...]
-    """In story order."""
-    embedding: Float[np.ndarray, " projection"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,43 +220,20 @@ class KeyframePlanner:
 
     def _select(self, caption: str, history: Sequence[HistoryFrame], pins: Sequence[int]) -> Selection:
         """Choose the context by meaning."""
-        places = {frame.number: index for index, frame in enumerate(history)}
-        for pin in pins:
-            if pin not in places:
-                earlier = f"1 to {len(history)}" if history else "none"
-                raise AbilityError(f"shot {pin} cannot be pinned: the earlier shots are {earlier}")
-        mode, names = self.settings.retrieval, names_in(caption)
-        if mode == "text":
-            vectors = self.text.sentence([caption, *(frame.caption for frame in history)]).cpu().numpy()
-            wanted = Wanted(text=vectors[0], names=names)
-            seen = [
-                Seen(text=v, names=names_in(f.caption)) for v, f in zip(vectors[1:], history, strict=True)
-            ]
-        else:
-            wanted = Wanted(picture=self.retriever.embed_caption(caption), names=names)
-            seen = [self._seen(frame) for frame in history]
-        return select_context(
-            wanted,
-            seen,
+        return choose(
+            caption,
+            history,
+            pins,
+            mode=self.settings.retrieval,
             count=self.settings.context_frames,
-            pins=[places[pin] for pin in pins],
-            mode=mode,
-        )
-
-    def _seen(self, frame: HistoryFrame) -> Seen:
-        known = frame.embedding
-        return Seen(
-            picture=self.retriever.embed_frame(frame.frame) if known is None else known,
-            names=names_in(frame.caption),
-            wide=_WIDE.search(frame.caption) is not None,
+            embedder=self.retriever,
+            sentences=lambda texts: self.text.sentence(texts).cpu().numpy(),
         )
 
     def _scales(self, chosen: Selection) -> list[int]:
         """Token rows of the chosen frames, in story order."""
-        by_age = tuple(reversed(chosen.indices))
-        order = by_age if self.settings.rank == "age" else chosen.ranked
-        scale = dict(zip(order, assign_scales(len(order), self.settings.memory, self.rows), strict=True))
-        return [scale[index] for index in chosen.indices]
+        settings = self.settings
+        return scales_of(chosen, memory=settings.memory, rows=self.rows, rank=settings.rank)
 
     def _encode_context(self, frames: Sequence[HistoryFrame], scales: Sequence[int], seed: int) -> _Given:
         """Shrink, encode and noise the context. A frame's noise depends on its number, not on its company."""

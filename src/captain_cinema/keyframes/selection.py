@@ -19,10 +19,11 @@ from jaxtyping import Float
 
 from captain_cinema.errors import AbilityError
 
-Mode = Literal["clip", "text", "clip+names"]
+Mode = Literal["clip", "text", "clip+names", "text+names"]
 """What is compared with the new caption: "clip" the frame's picture (the paper's choice), "text" the frame's
-caption (the paper's baseline), "clip+names" the picture and the names in the caption (the default)."""
-MODES: tuple[Mode, ...] = ("clip", "text", "clip+names")
+caption (the paper's baseline), "clip+names" the picture and the names in the caption (the default), and
+"text+names" both from captions alone, where there is no picture encoder."""
+MODES: tuple[Mode, ...] = ("clip", "text", "clip+names", "text+names")
 
 NAME_BONUS = 0.5
 """Score that a frame gets for showing everybody in the new caption; cosines of pictures spread over less."""
@@ -79,7 +80,7 @@ def select_context(
 ) -> Selection:
     """Choose the frames that a new frame is conditioned on.
 
-    The last frame and the pins are always in. With "clip+names" the next places go to the latest clear frame
+    The last frame and the pins are always in. With names the next places go to the latest clear frame
     of every named character who is not shown yet, the rest to the best scores; later frames win ties.
 
     Args:
@@ -104,7 +105,7 @@ def select_context(
             f" pin at most {max(count - 1, 0)}"
         )
     scores = score_frames(wanted, seen, mode=mode)
-    if mode == "clip+names":
+    if mode.endswith("+names"):
         for name in wanted.names:
             showing = _frame_of(name, seen, ranked)
             if showing is not None and len(ranked) < count:
@@ -118,15 +119,16 @@ def select_context(
 
 
 def score_frames(wanted: Wanted, seen: Sequence[Seen], *, mode: Mode) -> Float[np.ndarray, " frames"]:
-    """How near every earlier frame is to the caption: cosines, and with "clip+names" the bonus for names."""
-    vectors = [frame.text if mode == "text" else frame.picture for frame in seen]
-    query = wanted.text if mode == "text" else wanted.picture
+    """How near every earlier frame is to the caption: cosines, and with names the bonus for those."""
+    words = mode.startswith("text")
+    vectors = [frame.text if words else frame.picture for frame in seen]
+    query = wanted.text if words else wanted.picture
     if query is None or any(vector is None for vector in vectors):
-        raise ValueError(f"mode {mode!r} needs {'text' if mode == 'text' else 'picture'} embeddings")
+        raise ValueError(f"mode {mode!r} needs {'text' if words else 'picture'} embeddings")
     table = np.stack([np.asarray(vector, dtype=np.float64) for vector in vectors])
     lengths = np.linalg.norm(table, axis=1) * np.linalg.norm(query)
     scores = (table @ np.asarray(query, dtype=np.float64)) / np.maximum(lengths, 1e-12)
-    if mode == "clip+names" and wanted.names:
+    if mode.endswith("+names") and wanted.names:
         shared = [len(set(wanted.names) & set(frame.names)) for frame in seen]
         scores = scores + NAME_BONUS * np.array(shared) / len(wanted.names)
     return scores

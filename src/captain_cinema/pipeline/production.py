@@ -25,7 +25,7 @@ from captain_cinema.script import Script
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from captain_cinema.presets import Backend, PresetFacts
+    from captain_cinema.presets import Backend, Models, PresetFacts
 
 
 @dataclass(kw_only=True)
@@ -57,7 +57,12 @@ class Production:
 
 
 def open_production(
-    folder: FilmFolder, report: Reporter, *, seed: int | None = None, preset: str | None = None
+    folder: FilmFolder,
+    report: Reporter,
+    *,
+    seed: int | None = None,
+    preset: str | None = None,
+    models: Models | None = None,
 ) -> Production:
     """Read a locked folder: its script, its state, and the files brought to their places.
 
@@ -66,16 +71,22 @@ def open_production(
         report: speaks to the user.
         seed: a new seed for the film; None keeps the one it has.
         preset: another preset; None keeps the one it has.
+        models: which weights it uses, and how; None keeps those it has.
     """
     from captain_cinema import presets
 
     finish_moves(folder)
     state = folder.load_state()
     script = folder.load_script()
-    facts = presets.describe(preset or state.preset)
+    name = preset or state.preset
+    before = state.models if name == state.preset else {}
+    settled = presets.settle(name, models, before=before, size=script.size, fetch=True)
+    facts = settled.facts
     if seed is not None and seed != state.seed and state.shots:
         report.say(f"the film's seed is {seed} now, it was {state.seed}")
-    changed = dataclasses.replace(state, seed=state.seed if seed is None else seed, preset=facts.name)
+    changed = dataclasses.replace(
+        state, seed=state.seed if seed is None else seed, preset=facts.name, models=settled.kept
+    )
     if changed != state:
         folder.save_state(changed)
     state = settle_shots(folder, script, changed)
@@ -83,9 +94,9 @@ def open_production(
         folder=folder,
         script=script,
         state=state,
-        plans=plan_shots(script, state),
+        plans=plan_shots(script, state, complete=facts.complete_prompts),
         facts=facts,
-        load=lambda: presets.load_backend(facts.name),
+        load=settled.load,
         report=report,
     )
 
@@ -97,14 +108,15 @@ def inspect_production(folder: FilmFolder, report: Reporter) -> Production:
     before = folder.load_state()
     script = folder.load_script()
     state = align(script, before)
-    facts = presets.describe(before.preset)
+    settled = presets.settle(before.preset, None, before=before.models, size=script.size)
+    facts = settled.facts
     return Production(
         folder=folder,
         script=script,
         state=state,
-        plans=plan_shots(script, state, before=before),
+        plans=plan_shots(script, state, before=before, complete=facts.complete_prompts),
         facts=facts,
-        load=lambda: presets.load_backend(facts.name),
+        load=settled.load,
         report=report,
     )
 

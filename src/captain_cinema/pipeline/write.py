@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from captain_cinema.errors import ProjectError, StoryError
 from captain_cinema.progress import Reporter
 from captain_cinema.project.files import keep_take, sha256_file, sha256_text, write_text
 from captain_cinema.project.folder import FilmFolder
 from captain_cinema.script import Script, dump_script
-
-if TYPE_CHECKING:
-    from captain_cinema.presets import PresetFacts
 
 WRITER_KEYS = ("CINEMA_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key of a writer's endpoint."""
@@ -84,9 +80,9 @@ def write_script(
     return True
 
 
-def warn_undrawable(script: Script, facts: PresetFacts, report: Reporter) -> list[str]:
+def warn_undrawable(script: Script, preset: str, report: Reporter) -> list[str]:
     """Name in one line the words that the embedded preset cannot draw; returns them."""
-    if facts.name != "embedded":
+    if preset != "embedded":
         return []
     from captain_cinema.writer.vocabulary import undrawable
 

@@ -108,8 +108,13 @@ class History:
             self.digest = hashlib.sha256(f"{self.digest}/{sha256}/{words}".encode()).hexdigest()
 
 
-def plan_shots(script: Script, state: FilmState, *, before: FilmState | None = None) -> list[ShotPlan]:
-    """All shots of a script that the state is aligned with; `before` is the state that the files follow."""
+def plan_shots(
+    script: Script, state: FilmState, *, before: FilmState | None = None, complete: bool = False
+) -> list[ShotPlan]:
+    """All shots of a script that the state is aligned with; `before` is the state that the files follow.
+
+    `complete` has every prompt say everything again (`script.shot_prompt`).
+    """
     on_disk = (before or state).shots
     places = {identity: place for place, (identity, _) in enumerate(on_disk, 1)}
     plans = []
@@ -127,7 +132,7 @@ def plan_shots(script: Script, state: FilmState, *, before: FilmState | None = N
                 place=places.get(identity, 0),
                 identity=identity,
                 shot=shot,
-                prompt=shot_prompt(script, number),
+                prompt=shot_prompt(script, number, complete=complete),
                 take=take,
                 keyframe_seed=keyframe_seed,
                 clip_seed=stable_seed(*root, "clip", take, state.motion_take(identity)),

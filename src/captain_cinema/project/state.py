@@ -22,6 +22,8 @@ class FilmState:
     seed: int = 0
     """Of the film; each shot's own follows from it."""
     preset: str = DEFAULT_PRESET
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """Which weights the preset uses and how, where there is a choice; `presets.Settled.kept`."""
     story_sha256: str = ""
     """The story that script.yaml was written from."""
     script_sha256: str = ""
@@ -73,6 +75,7 @@ def state_from(raw: Mapping[str, Any]) -> FilmState:
     return FilmState(
         seed=int(raw.get("seed", 0)),
         preset=str(raw.get("preset", DEFAULT_PRESET)),
+        models=dict(raw.get("models", {})),
         story_sha256=str(raw.get("story_sha256", "")),
         script_sha256=str(raw.get("script_sha256", "")),
         takes={str(key): int(value) for key, value in raw.get("takes", {}).items()},

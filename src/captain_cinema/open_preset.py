@@ -1,0 +1,146 @@
+"""The presets of published weights: what they are, and how their parts are brought together."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captain_cinema.errors import CinemaError, WeightsError
+from captain_cinema.presets import Backend, Models, PresetFacts
+
+if TYPE_CHECKING:
+    from captain_cinema.keyframes.opening import Found
+
+HEIGHT, WIDTH = 416, 832
+"""The paper's 400 x 800, at the next size that both VAEs can make tokens of: the keyframes' (multiples of 16)
+and the shots' (of 32)."""
+LICENCE_VARIABLE = "CINEMA_ACCEPT_LICENCE"
+"""Environment variable that names a licence that is accepted."""
+
+PAPER = (
+    "the paper preset draws with FLUX.1-dev, which looks at no earlier frame until it is tuned on films "
+    "(docs/tuning.md): tune it, or use --preset open, which needs no tuning"
+)
+
+
+def describe(
+    name: str, models: Models, size: tuple[int, int] | None, known: str, *, download: bool
+) -> PresetFacts:
+    """The facts of a preset that uses published weights: its revision is that of the weights that are there.
+
+    Raises:
+        CinemaError: it cannot be used so.
+        WeightsError: weights are missing or of another layout, and `known` is empty.
+    """
+    if name == "paper":
+        raise CinemaError(PAPER)
+    try:
+        found = _find_open(models, download=download)
+    except WeightsError:
+        if not known:
+            raise
+        found = None
+    height, width = size or (HEIGHT, WIDTH)
+    return PresetFacts(
+        name="open",
+        revision=found.revision if found else known or "not downloaded",
+        licence=found.licence if found else "apache-2.0",
+        height=height,
+        width=width,
+        fps=24,
+        min_seconds=1.0,
+        max_seconds=5.0,
+        complete_prompts=True,
+    )
+
+
+def _find_open(models: Models, *, download: bool) -> Found | None:
+    from captain_cinema.keyframes.opening import find_open
+
+    return find_open(
+        Path(models.weights) if models.weights else None,
+        lora=Path(models.lora) if models.lora else None,
+        retrieval=models.retrieval,
+        references=models.references,
+        steps=models.steps,
+        download=download,
+    )
+
+
+def agree(name: str, models: Models) -> Models:
+    """The models with their licence agreed to, which is asked at the terminal if nothing says so already.
+
+    Raises:
+        AbilityError: it is not agreed to.
+        WeightsError: the weights are of another layout.
+    """
+    from captain_cinema.backbone import published
+
+    if name == "paper":
+        raise CinemaError(PAPER)
+    try:
+        found = _find_open(models, download=False)
+    except WeightsError:
+        return models  # `describe` tells what is wrong, unless the film remembers enough
+    if found is None:
+        return models
+    accepted = [models.accept_licence or "", os.environ.get(LICENCE_VARIABLE, "")]
+    named = published.check_licence(
+        found.licence, accepted, page=found.page, ask=published.terminal_question()
+    )
+    return dataclasses.replace(models, accept_licence=named) if named else models
+
+
+def load(name: str, models: Models, size: tuple[int, int] | None, known: str) -> Backend:
+    """Make a backend ready: what is missing is fetched, what is restricted is asked; nothing loads yet.
+
+    Raises:
+        AbilityError: a licence is not accepted.
+        WeightsError: weights are missing, or not those that the run began with.
+    """
+    from captain_cinema.backbone import published
+
+    facts = describe(name, models, size, "", download=True)
+    models = agree(name, models)
+    if known and facts.revision != known:
+        raise WeightsError(
+            f"the weights changed: this run began with revision {known}, now they are {facts.revision}; "
+            "run the same command again"
+        )
+    found = _find_open(models, download=False)
+    assert found is not None
+
+    device = models.device or best_device()
+
+    def load_planner() -> Any:
+        from captain_cinema.keyframes.opening import load_open_planner
+
+        return load_open_planner(
+            found, height=facts.height, width=facts.width, device=device, offload=models.offload
+        )
+
+    def load_shots() -> Any:
+        import torch
+
+        from captain_cinema.shots.open_wan import load_open_shots
+
+        folder = Path(models.weights) / "shots" if models.weights else None
+        if folder is None:
+            folder = published.hub_folder(published.WAN, download=True)
+        elif not folder.is_dir():
+            raise WeightsError(
+                f"no shot model in {folder}: put {published.WAN.repo} there (keyframes do not need it)"
+            )
+        dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
+        return load_open_shots(folder, device=device, dtype=dtype, offload=models.offload)
+
+    return Backend(facts=facts, load_planner=load_planner, load_shots=load_shots, one_at_a_time=True)
+
+
+def best_device() -> str:
+    """The first GPU, or the processor."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
