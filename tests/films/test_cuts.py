@@ -43,7 +43,7 @@ def cuts_of_scenedetect(path: Path, settings: FilmSettings) -> list[int]:
 
 def cuts_fed(path: Path, settings: FilmSettings) -> list[int]:
     facts = probe(path)
-    finder = SceneDetectFinder(settings, facts.fps)
+    finder = SceneDetectFinder(scene_detector(settings), facts.fps, shortest=settings.shortest_shot)
     frames, _ = decode(path, facts)
     cuts = [cut for frame in frames for cut in finder.feed(frame)]
     return [cut.frame for cut in (*cuts, *finder.finish())]

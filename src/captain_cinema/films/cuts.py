@@ -80,7 +80,7 @@ def cut_finder(settings: FilmSettings, fps: float) -> CutFinder:
 
         hard: HardCutFinder = TransNetFinder(threshold=settings.threshold)
     else:
-        hard = SceneDetectFinder(settings, rate)
+        hard = SceneDetectFinder(scene_detector(settings), rate, shortest=settings.shortest_shot)
     return JoinedFinder(hard, BlendFinder(rate))
 
 
@@ -156,13 +156,19 @@ def scene_detector(settings: FilmSettings) -> SceneDetector:
 
 
 class SceneDetectFinder:
-    """A detector of PySceneDetect, fed with frames that were decoded for it."""
+    """A detector of PySceneDetect, fed with frames that were decoded for it.
 
-    def __init__(self, settings: FilmSettings, fps: float) -> None:
-        self._detector = scene_detector(settings)
+    Args:
+        detector: a new one, that has not seen any frame.
+        fps: frames a second.
+        shortest: seconds of the shortest shot that the detector gives.
+    """
+
+    def __init__(self, detector: SceneDetector, fps: float, *, shortest: float) -> None:
+        self._detector = detector
         self._fps = Fraction(fps).limit_denominator(1_000_000)
         # Content cuts that come thick are merged into the last of them, told a shortest shot later.
-        self.lag = 2 + max(ADAPTIVE_WINDOW, round(settings.shortest_shot * fps + 0.5))
+        self.lag = 2 + max(ADAPTIVE_WINDOW, round(shortest * fps + 0.5))
         self._looker = Looker()
         self._recent: deque[tuple[FrameTimecode, Frame]] = deque(maxlen=4 * self.lag)
         self._clock = 0.0
