@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "script": {"errors"},
     "presets": GROUND,
+    "open_preset": GROUND | {"presets"},
     "project": GROUND | {"presets"},
     "writer": GROUND,
     "cut": GROUND | {"project", "progress"},
@@ -40,10 +41,21 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each room may import besides itself; a room that is not here may import all (the command line)."""
 
-ASSEMBLERS = {"presets"}
+ASSEMBLERS = {"presets", "open_preset"}
 """They put the parts together inside a function; only their module-level imports are held to the table."""
 
-LIGHT = {"errors", "script", "presets", "progress", "project", "pipeline", "cli", "writer", "cut"}
+LIGHT = {
+    "errors",
+    "script",
+    "presets",
+    "open_preset",
+    "progress",
+    "project",
+    "pipeline",
+    "cli",
+    "writer",
+    "cut",
+}
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib"}
 SLOW = HEAVY | {"cv2", "av", "numpy", "pydantic"}
 """What `cinema --help` has no time for."""

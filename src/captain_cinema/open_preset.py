@@ -52,8 +52,28 @@ def describe(
         fps=24,
         min_seconds=1.0,
         max_seconds=5.0,
+        shots_revision=_shots_revision(models),
         complete_prompts=True,
     )
+
+
+def _shots_revision(models: Models) -> str:
+    """The revision of the shot model, or nothing where it is not on this machine."""
+    from captain_cinema.backbone import published
+
+    folder = shots_folder(models, download=False)
+    if folder is None or not folder.is_dir():
+        return ""
+    return published.fingerprint(folder)[:12]
+
+
+def shots_folder(models: Models, *, download: bool) -> Path | None:
+    """Where the shot model is or should be; None where the hub's cache does not have it."""
+    from captain_cinema.backbone import published
+
+    if models.weights:
+        return Path(models.weights) / "shots"
+    return published.hub_folder(published.WAN, download=download)
 
 
 def _find_open(models: Models, *, download: bool) -> Found | None:
@@ -126,10 +146,9 @@ def load(name: str, models: Models, size: tuple[int, int] | None, known: str) ->
 
         from captain_cinema.shots.open_wan import load_open_shots
 
-        folder = Path(models.weights) / "shots" if models.weights else None
-        if folder is None:
-            folder = published.hub_folder(published.WAN, download=True)
-        elif not folder.is_dir():
+        folder = shots_folder(models, download=True)
+        assert folder is not None
+        if not folder.is_dir():
             raise WeightsError(
                 f"no shot model in {folder}: put {published.WAN.repo} there (keyframes do not need it)"
             )

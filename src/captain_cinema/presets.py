@@ -88,6 +88,8 @@ class PresetFacts:
     fps: int
     min_seconds: float
     max_seconds: float
+    shots_revision: str = ""
+    """The same for the shot model alone, where it can change without the keyframes' weights."""
     complete_prompts: bool = False
     """Whether its models must be told looks and style in every shot; see `script.shot_prompt`."""
 
