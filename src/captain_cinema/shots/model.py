@@ -59,8 +59,15 @@ def save_shot_model(model: WanTransformer3DModel, folder: Path) -> None:
     model.save_pretrained(folder, safe_serialization=True)
 
 
-def load_shot_model(folder: Path, *, device: str | torch.device = "cpu") -> WanTransformer3DModel:
+def load_shot_model(
+    folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> WanTransformer3DModel:
     """Read a shot model in diffusers' layout, safetensors only, ready to film (eval mode).
+
+    Args:
+        folder: of the transformer.
+        device: where it goes.
+        dtype: of its weights; those that diffusers keeps in float32 stay so.
 
     Raises:
         WeightsError: the folder is missing, damaged, incomplete, or of another model.
@@ -83,7 +90,7 @@ def load_shot_model(folder: Path, *, device: str | torch.device = "cpu") -> WanT
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            torch_dtype=torch.float32,
+            torch_dtype=dtype,
         )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise WeightsError(f"the shot model in {folder} cannot be loaded: {_line(error)}") from None

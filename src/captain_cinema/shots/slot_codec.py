@@ -43,7 +43,7 @@ class SlotCodec(Protocol):
         ...
 
     def pictures(
-        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots h w"], frames: int
+        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots rows cols"], frames: int
     ) -> UInt8[np.ndarray, "frames h w 3"]:
         """The shot's frames from its keyframe and all its slots, the clean first one included."""
         ...
@@ -79,7 +79,7 @@ class FrameSlots:
         return torch.zeros_like(txt)
 
     def pictures(
-        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots h w"], frames: int
+        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots rows cols"], frames: int
     ) -> UInt8[np.ndarray, "frames h w 3"]:
         """The keyframe as given, and what follows it decoded a few frames at a time."""
         latents = unstack_frames(slots[None, :, 1:])[0, : frames - 1]

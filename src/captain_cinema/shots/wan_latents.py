@@ -86,13 +86,13 @@ class WanCodec:
         """See `SlotCodec`; each frame by itself, so that one is encoded the same in any company."""
 
         def encode(frame: np.ndarray) -> Tensor:
-            return self.encode(torch.from_numpy(frame)[None])[:, 0].cpu()
+            return self.encode(torch.from_numpy(np.stack([frame])))[:, 0].cpu()
 
         slots = [remembered(self._slots, _digest(frame), lambda f=frame: encode(f)) for frame in frames]
         return torch.stack(slots).to(self.device)
 
     @torch.inference_mode()
-    def encode(self, frames: UInt8[Tensor, "frames h w 3"]) -> Float[Tensor, "channels slots h w"]:
+    def encode(self, frames: UInt8[Tensor, "frames h w 3"]) -> Float[Tensor, "channels slots rows cols"]:
         """1 + 4k frames as 1 + k slots of about unit variance, float32.
 
         Raises:
@@ -105,7 +105,7 @@ class WanCodec:
         return ((found - self._mean.to(found)) * self._scale.to(found))[0]
 
     def pictures(
-        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots h w"], frames: int
+        self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots rows cols"], frames: int
     ) -> UInt8[np.ndarray, "frames h w 3"]:
         """See `SlotCodec`; the first frame is the keyframe as the VAE gives it back, like those after it."""
         found = slots[None].to(self.device, self.vae.dtype)
