@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
-from captain_cinema.commands import dataset, film, plan, tools
+from captain_cinema.commands import dataset, film, plan, tools, train
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
 
@@ -26,7 +26,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "retake": film.retake,
     "status": film.status,
     "playhouse": tools.playhouse,
-    "train": tools.train,
+    "train": train.train,
     "evaluate": tools.evaluate,
     "dataset": dataset.dataset,
     "plan": plan.plan,

@@ -27,6 +27,7 @@ def build_groups(
     *,
     index: Sequence[int] | None = None,
     full: tuple[int, int] | None = None,
+    pooled: Float[Tensor, "b pairs pooled_dim"] | None = None,
 ) -> list[PairGroup]:
     """Gather pairs into groups of equal frame size.
 
@@ -37,6 +38,7 @@ def build_groups(
         rows: Token rows of each frame.
         index: Pair index of each pair on the first rotary axis; 0, 1, 2 ... if not given.
         full: Token rows and columns of a frame that is not shrunk; the largest given frame's if not given.
+        pooled: Each caption as one vector, for FLUX.1.
 
     Raises:
         ValueError: The arguments speak of different numbers of pairs, or a frame is not rows x columns.
@@ -72,6 +74,7 @@ def build_groups(
                 timestep=timestep[:, chosen],
                 img_ids=img_ids.to(txt.device),
                 txt_ids=txt_ids.to(txt.device),
+                pooled=None if pooled is None else pooled[:, chosen],
             )
         )
     return groups

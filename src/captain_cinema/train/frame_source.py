@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
@@ -78,6 +78,8 @@ class FilmSequence:
     """Share of each full-size token that a character covers; zeros where nobody knows."""
     looks: Int[Tensor, "pairs txt_len traits"]
     """Whose look each text token is about (`train.binding`); UNKNOWN where nobody knows."""
+    pooled: Float[Tensor, "pairs pooled_dim"] | None = None
+    """Each caption as one vector, for models that read it."""
 
 
 class SourceFilm(Protocol):
@@ -118,6 +120,15 @@ class FilmSource(Protocol):
         """Films of two shots or more for sample sheets, kept back from training where the source can."""
         ...
 
+    def silenced(
+        self,
+        txt: Float[Tensor, "b pairs txt_len txt_dim"],
+        pooled: Float[Tensor, "b pairs pooled_dim"] | None,
+        dropped: Bool[Tensor, "b pairs"],
+    ) -> tuple[Tensor, Tensor | None]:
+        """Captions with some of them left out; those given stay as they are."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlayhouseShots:
@@ -146,6 +157,15 @@ class PlayhouseShots:
         if self.frames is None:
             raise ValueError("a film of the pool keeps its tokens only")
         return self.frames[index]
+
+
+def without_words(
+    txt: Float[Tensor, "b pairs txt_len txt_dim"], dropped: Bool[Tensor, "b pairs"]
+) -> Float[Tensor, "b pairs txt_len txt_dim"]:
+    """Zeros in the place of the captions that are left out."""
+    txt = txt.clone()
+    txt[dropped] = 0
+    return txt
 
 
 class PlayhouseSource:
@@ -194,6 +214,12 @@ class PlayhouseSource:
         """See `FilmSource`."""
         drawn = [self.held_out(number) for number in range(count)]
         return [PlayhouseShots(encoded=self.encode(d), frames=d.frames[max(d.frames)]) for d in drawn]
+
+    def silenced(
+        self, txt: Tensor, pooled: Tensor | None, dropped: Bool[Tensor, "b pairs"]
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `FilmSource`."""
+        return without_words(txt, dropped), pooled
 
 
 class Encoders:
@@ -260,6 +286,18 @@ class Encoders:
                 self.captions.put(name, known)
         return torch.nn.functional.pad(known, (0, 0, 0, self.txt_len - len(known)))
 
+    def captions_of(
+        self, captions: Sequence[str]
+    ) -> tuple[Float[Tensor, "pairs txt_len txt_dim"], Float[Tensor, "pairs pooled_dim"] | None]:
+        """Tokens of a sequence's captions, padded to one length, and each caption as one vector."""
+        return torch.stack([self.words(caption) for caption in captions]), None
+
+    def silenced(
+        self, txt: Tensor, pooled: Tensor | None, dropped: Bool[Tensor, "b pairs"]
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `FilmSource`."""
+        return without_words(txt, dropped), pooled
+
 
 class DatasetFilm:
     """A dataset's film as a `SourceFilm`: whole, and read frame by frame."""
@@ -275,11 +313,13 @@ class DatasetFilm:
             encoders.tokens(self.keyframes.digest(i), r, partial(self.frame, i))
             for i, r in zip(chosen, rows, strict=True)
         ]
+        txt, pooled = encoders.captions_of([self.keyframes.captions[i] for i in chosen])
         return FilmSequence(
             tokens=tuple(tokens),
-            txt=torch.stack([encoders.words(self.keyframes.captions[i]) for i in chosen]),
+            txt=txt,
             figures=torch.zeros(len(chosen), 2 * encoders.rows * encoders.rows),
-            looks=torch.full((len(chosen), encoders.txt_len, len(TRAITS)), UNKNOWN),
+            looks=torch.full((len(chosen), txt.shape[1], len(TRAITS)), UNKNOWN),
+            pooled=pooled,
         )
 
     def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -302,6 +342,10 @@ class DatasetSource:
         self.ids = dataset.film_ids()
         self.lengths = dataset.shot_counts()
         self._film = lru_cache(maxsize=FILMS_OPEN)(self._read)
+
+    def film(self, number: int) -> DatasetFilm:
+        """The film of a number."""
+        return self._film(number)
 
     def _read(self, number: int) -> DatasetFilm:
         return DatasetFilm(self.dataset.shots(self.ids[number], role=self.role), self.encoders)
@@ -329,6 +373,12 @@ class DatasetSource:
         longest = np.argsort(-self.lengths, kind="stable")[:count]
         return [self._film(int(number)) for number in longest if self.lengths[number] > 1]
 
+    def silenced(
+        self, txt: Tensor, pooled: Tensor | None, dropped: Bool[Tensor, "b pairs"]
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `FilmSource`."""
+        return self.encoders.silenced(txt, pooled, dropped)
+
 
 def open_source(
     path: Path, codec: FrameCodec, text: PhraseEncoder, *, height: int, txt_len: int
@@ -338,11 +388,18 @@ def open_source(
     Raises:
         CinemaError: no dataset, or one without keyframes.
     """
+    return open_dataset(path, Encoders(codec, text, height=height, txt_len=txt_len, folder=path / CACHE))
+
+
+def open_dataset(path: Path, encoders: Encoders) -> DatasetSource:
+    """The same, read by given encoders.
+
+    Raises:
+        CinemaError: no dataset, or one without keyframes.
+    """
     dataset = Dataset(path)
     if not len(dataset):
         raise CinemaError(f"the dataset in {path} has no keyframes; `cinema dataset stats {path}` says why")
-    encoders = Encoders(codec, text, height=height, txt_len=txt_len, folder=path / CACHE)
-    source = DatasetSource(dataset, encoders)
     missing = dataset.without_caption()
     if missing:
         logger.warning(
@@ -350,4 +407,4 @@ def open_source(
             missing,
             len(dataset),
         )
-    return source
+    return DatasetSource(dataset, encoders)

@@ -27,10 +27,16 @@ CONTEXT_LEVEL = 0.05
 
 @torch.inference_mode()
 def next_keyframes(
-    task: KeyframeTask, tokens: Tensor, txt: Tensor, *, steps: int = 20, guidance: float = 3.0
+    task: KeyframeTask,
+    tokens: Tensor,
+    txt: Tensor,
+    pooled: Tensor | None = None,
+    *,
+    steps: int = 20,
+    guidance: float = 3.0,
 ) -> Tensor:
     """Draw one frame after the given ones: tokens [b, pairs, img_len, dim], txt [b, pairs + 1, txt_len,
-    txt_dim].
+    txt_dim], pooled [b, pairs + 1, pooled_dim].
     """
     device = next(task.model.parameters()).device
     size, given = tokens.shape[:2]
@@ -39,19 +45,25 @@ def next_keyframes(
     noise = torch.randn(shape, generator=generator).to(device)
     eps = torch.randn(tokens.shape, generator=generator).to(device)
     context = interpolate(tokens.to(device), eps, torch.full((size, given), CONTEXT_LEVEL, device=device)).x_t
-    txt = txt.to(device)
-    silent = txt.clone()
-    silent[:, -1] = 0
+    last = torch.zeros((size, given + 1), dtype=torch.bool)
+    last[:, -1] = True
+    captions = [(txt, pooled), task.source.silenced(txt, pooled, last)]
+    if task.training.drop_text == 0:  # the model was never without words
+        captions = captions[:1]
 
     def velocity(x: Tensor, t: float) -> Tensor:
         levels = torch.full((size, given + 1), CONTEXT_LEVEL, device=device)
         levels[:, -1] = t
         drawn = []
-        for words in (txt, silent):
+        for words, pools in captions:
             pairs = [*context.unbind(1), x[:, 0]]
-            groups = build_groups(pairs, words, levels, [task.rows] * (given + 1))
-            drawn.append(task.mmdit(groups)[0][:, -1:])
-        said = drawn[1] + guidance * (drawn[0] - drawn[1])
+            pools = None if pools is None else pools.to(device)
+            rows = [task.rows] * (given + 1)
+            groups = build_groups(pairs, words.to(device), levels, rows, pooled=pools)
+            said = task.mmdit(groups, causal=task.training.causal, guidance=task.training.guidance)
+            drawn.append(said[0][:, -1:].float())
+        guided = len(drawn) > 1
+        said = drawn[1] + guidance * (drawn[0] - drawn[1]) if guided else drawn[0]
         clean = task.training.prediction == "clean"
         return velocity_to(x, said, torch.full((size, 1), t, device=device)) if clean else said
 
@@ -69,7 +81,8 @@ def keyframe_sheet(task: KeyframeTask, path: Path) -> None:
         for index in targets:
             given = range(max(0, index - 4), index)
             seen = film.sequence([*given, index], [task.rows] * (len(given) + 1))
-            frame = next_keyframes(task, torch.stack(seen.tokens[:-1])[None], seen.txt[None])
+            pooled = None if seen.pooled is None else seen.pooled[None]
+            frame = next_keyframes(task, torch.stack(seen.tokens[:-1])[None], seen.txt[None], pooled)
             drawn.append(task.codec.decode(frame, rows=task.rows, cols=2 * task.rows)[0].cpu().numpy())
         first = [film.frame(min(index, length - 1)) for index in range(3)]
         rows += [[*first, *map(film.frame, targets)], [*first, *drawn]]

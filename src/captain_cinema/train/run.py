@@ -15,9 +15,10 @@ import torch
 from captain_cinema import presets
 from captain_cinema.errors import CinemaError
 from captain_cinema.train.film_pool import drawing_workers
-from captain_cinema.train.loop import Optimisation, RunOptions, Task, Trainer
+from captain_cinema.train.loop import Optimisation, RunOptions, SharedTask, Task, Trainer
 from captain_cinema.train.precision import fast_bfloat16
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset
+from captain_cinema.train.world import open_world
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +161,8 @@ def main_train(
         raise CinemaError(f"--dataset feeds the keyframe model, not {part}: train keyframes --dataset FOLDER")
     # A CPU trains on all its cores, and is better off drawing in between; a GPU waits for drawings.
     count = workers if workers is not None else max(0, (os.cpu_count() or 1) - 2) * device.startswith("cuda")
+    world = open_world(device, out=out)
+    device = world.device
     executor = drawing_workers(count)
     task = new_task(
         part,
@@ -172,13 +175,16 @@ def main_train(
         workers=executor,
         dataset=dataset,
     )
+    if isinstance(task, SharedTask):
+        task.replicas = world.replicas
     if compiled:
         task.compile()
     options = RunOptions(out=out, minutes=minutes, device=device, autocast=fast_bfloat16(device))
     if preset == "debug":
         options = replace(options, log_every=1, save_every=2, sheet_every=4)
     try:
-        return {"part": part, "preset": preset, **Trainer(task, optimisation, options).run(progress)}
+        return {"part": part, "preset": preset, **Trainer(task, optimisation, options, world).run(progress)}
     finally:
+        world.close()
         if executor is not None:
             executor.shutdown(cancel_futures=True)
