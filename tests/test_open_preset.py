@@ -22,6 +22,7 @@ from captain_cinema.keyframes.opening import load_open_planner, memory_for
 from captain_cinema.presets import Models
 from captain_cinema.project.pictures import read_picture
 from tests.backbone.published import write_clip, write_pipeline
+from tests.shots.published_wan import write_wan
 
 SCRIPT = """\
 title: Test
@@ -134,6 +135,26 @@ def test_a_film_is_told_of_without_its_weights(film: Path, weights: Path, cinema
     assert "there is no folder" in data["error"]
     code, data, _ = cinema("storyboard", film, "--weights", weights.with_name("moved"))
     assert (code, data["keyframes"]["made"], data["keyframes"]["kept"]) == (0, [2, 3], [1])
+
+
+def test_a_whole_film_from_published_weights(film: Path, weights: Path, cinema: Run) -> None:
+    """Keyframe, shot and film; another shot model makes the shot again and leaves the keyframe."""
+    write_wan(weights / "shots")
+    (film / "script.yaml").write_text(SCRIPT.replace("seconds: 2", "seconds: 1"), "utf-8")
+    options = ("--preset", "open", "--weights", weights, "--limit", 1)
+    code, data, err = cinema("make", film, *options)
+    assert code == 0, err
+    assert (data["keyframes"]["made"], data["clips"]["made"]) == ([1], [1])
+    assert data["seconds"] == 1
+    assert (film / "film.mp4").stat().st_size > 0
+    clip = json.loads((film / "shots" / "001.json").read_text())
+    assert clip["inputs"]["fps"] == 24
+    assert clip["inputs"]["revision"] != record(film, 1)["inputs"]["revision"]
+
+    card = weights / "shots" / "transformer" / "config.json"
+    card.write_text(card.read_text() + "\n")
+    data = cinema("status", film)[1]
+    assert [data["shots"][0][part]["state"] for part in ("keyframe", "clip")] == ["done", "stale"]
 
 
 def open_planner(weights: Path, **changes: Any) -> OpenPlanner:
@@ -442,7 +463,7 @@ def test_a_hub_that_gives(monkeypatch: Any, weights: Path, film: Path, cinema: R
         (("--preset", "paper"), "until it is tuned on films.*--preset open"),
         (("--preset", "embedded", "--steps", 3), "--steps is for --preset open"),
         (("--preset", "huge"), "no preset 'huge'; use embedded, open or paper"),
-        (("--preset", "open", "--lora", "no.safetensors"), "no LoRA .*no.safetensors"),
+        (("--preset", "open", "--lora", "no.safetensors"), "there is no .*no.safetensors.*--lora"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -456,9 +477,9 @@ def test_what_cannot_be_is_one_line(
 
 
 def test_sizes_that_cannot_be_drawn_are_refused(published_weights: Path) -> None:
-    from captain_cinema.keyframes.opening import find_open
+    from captain_cinema.keyframes.opening import find_keyframes
 
-    found = find_open(published_weights)
+    found = find_keyframes("open", published_weights)
     assert found is not None
     with pytest.raises(AbilityError, match=r"100x50 is no multiple of 16 pixels; change 'size'.*96x48"):
         load_open_planner(found, height=50, width=100)

@@ -20,8 +20,8 @@ LICENCE_VARIABLE = "CINEMA_ACCEPT_LICENCE"
 """Environment variable that names a licence that is accepted."""
 
 PAPER = (
-    "the paper preset draws with FLUX.1-dev, which looks at no earlier frame until it is tuned on films "
-    "(docs/tuning.md): tune it, or use --preset open, which needs no tuning"
+    "the paper preset draws with FLUX.1-dev, which looks at no earlier frame until it is tuned on films: "
+    "name what `cinema train keyframes` wrote with --tuned, or use --preset open, which needs no tuning"
 )
 
 
@@ -34,17 +34,17 @@ def describe(
         CinemaError: it cannot be used so.
         WeightsError: weights are missing or of another layout, and `known` is empty.
     """
-    if name == "paper":
+    if name == "paper" and not models.tuned:
         raise CinemaError(PAPER)
     try:
-        found = _find_open(models, download=download)
+        found = _find(name, models, download=download)
     except WeightsError:
         if not known:
             raise
         found = None
     height, width = size or (HEIGHT, WIDTH)
     return PresetFacts(
-        name="open",
+        name=name,
         revision=found.revision if found else known or "not downloaded",
         licence=found.licence if found else "apache-2.0",
         height=height,
@@ -53,7 +53,7 @@ def describe(
         min_seconds=1.0,
         max_seconds=5.0,
         shots_revision=_shots_revision(models),
-        complete_prompts=True,
+        complete_prompts=not models.tuned,
     )
 
 
@@ -76,11 +76,13 @@ def shots_folder(models: Models, *, download: bool) -> Path | None:
     return published.hub_folder(published.WAN, download=download)
 
 
-def _find_open(models: Models, *, download: bool) -> Found | None:
-    from captain_cinema.keyframes.opening import find_open
+def _find(name: str, models: Models, *, download: bool) -> Found | None:
+    from captain_cinema.keyframes.opening import find_keyframes
 
-    return find_open(
+    return find_keyframes(
+        name,
         Path(models.weights) if models.weights else None,
+        tuned=Path(models.tuned) if models.tuned else None,
         lora=Path(models.lora) if models.lora else None,
         retrieval=models.retrieval,
         references=models.references,
@@ -98,10 +100,10 @@ def agree(name: str, models: Models) -> Models:
     """
     from captain_cinema.backbone import published
 
-    if name == "paper":
+    if name == "paper" and not models.tuned:
         raise CinemaError(PAPER)
     try:
-        found = _find_open(models, download=False)
+        found = _find(name, models, download=False)
     except WeightsError:
         return models  # `describe` tells what is wrong, unless the film remembers enough
     if found is None:
@@ -129,17 +131,18 @@ def load(name: str, models: Models, size: tuple[int, int] | None, known: str) ->
             f"the weights changed: this run began with revision {known}, now they are {facts.revision}; "
             "run the same command again"
         )
-    found = _find_open(models, download=False)
+    found = _find(name, models, download=False)
     assert found is not None
 
     device = models.device or best_device()
 
     def load_planner() -> Any:
-        from captain_cinema.keyframes.opening import load_open_planner
+        from captain_cinema.keyframes.opening import load_open_planner, load_tuned_planner
 
-        return load_open_planner(
-            found, height=facts.height, width=facts.width, device=device, offload=models.offload
-        )
+        size = {"height": facts.height, "width": facts.width}
+        if found.tuned is not None:
+            return load_tuned_planner(found, **size, device=device)
+        return load_open_planner(found, **size, device=device, offload=models.offload)
 
     def load_shots() -> Any:
         import torch

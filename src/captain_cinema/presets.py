@@ -38,8 +38,10 @@ class Models:
 
     weights: str | None = None
     """Folder with a diffusers pipeline of FLUX.2-klein (in it or in `keyframes`), `clip` and `shots`."""
+    tuned: str | None = None
+    """What `cinema train keyframes` wrote: a LoRA, or a folder with a whole transformer."""
     lora: str | None = None
-    """A LoRA file for the keyframe transformer."""
+    """A LoRA file for the untuned keyframe transformer, such as one for a style."""
     retrieval: Literal["clip", "text"] | None = None
     """Choose the memory by pictures (needs a CLIP), or by captions alone."""
     references: Literal["exact", "cached"] | None = None
@@ -312,7 +314,7 @@ def settle(
         chosen = dataclasses.replace(chosen, weights=os.environ[WEIGHTS_VARIABLE])
     places = {
         key: str(Path(value).expanduser().absolute())
-        for key in ("weights", "lora")
+        for key in ("weights", "tuned", "lora")
         if (value := getattr(chosen, key))
     }
     chosen = dataclasses.replace(chosen, **places)

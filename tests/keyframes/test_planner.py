@@ -155,9 +155,9 @@ def test_guidance_is_linear_in_the_two_velocities(planner: KeyframePlanner):
 
 def test_captions_are_padded_as_in_training_and_never_cut(planner: KeyframePlanner):
     short, long = planner._encode_text([NEXT]), planner._encode_text([", ".join(["a fox"] * 40)])
-    assert short.shape == (1, 1, 16, TEXT_DIM)
-    assert short[0, 0].abs().sum(1).count_nonzero() == 3
-    assert long.shape == (1, 1, 40, TEXT_DIM)
+    assert short.tokens.shape == (1, 1, 16, TEXT_DIM)
+    assert short.tokens[0, 0].abs().sum(1).count_nonzero() == 3
+    assert long.tokens.shape == (1, 1, 40, TEXT_DIM)
 
 
 def test_causal_and_continuation_agree_without_context(planner: KeyframePlanner):
@@ -174,7 +174,7 @@ def test_causal_is_a_causal_pass_over_all_pairs(planner: KeyframePlanner, histor
         cached = planner._causal(given, txt)(x, 0.7)
         level = torch.cat([given.timestep, torch.full((1, 1), 0.7)], dim=1)
         rows = [*given.rows, 4]
-        groups = build_groups([*given.tokens, x], txt, level, rows)
+        groups = build_groups([*given.tokens, x], txt.tokens, level, rows)
         whole = ungroup(planner.model(groups, causal=True), rows)[-1]
     torch.testing.assert_close(cached, whole, atol=1e-5, rtol=1e-4)
 

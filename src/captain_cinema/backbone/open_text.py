@@ -67,6 +67,11 @@ class KleinText:
         ).hidden_states
         return torch.cat([hidden[layer] for layer in KLEIN_LAYERS], dim=-1)
 
+    def count(self, caption: str) -> int:
+        """Tokens of a caption without padding, at least one."""
+        said = self._as_message(plain_names(caption))
+        return max(1, min(len(self.tokenizer(said)["input_ids"]), self.length))
+
     def _as_message(self, caption: str) -> str:
         return self.tokenizer.apply_chat_template(
             [{"role": "user", "content": caption}],
@@ -105,6 +110,10 @@ class Flux1Text:
         )
         device = next(self.encoder.parameters()).device
         return self.encoder(tokens["input_ids"].to(device)).last_hidden_state
+
+    def count(self, caption: str) -> int:
+        """Tokens of a caption without padding, at least one."""
+        return max(1, min(len(self.tokenizer(plain_names(caption))["input_ids"]), self.length))
 
     @torch.inference_mode()
     def pool(self, captions: Sequence[str]) -> Float[Tensor, "n pooled_dim"]:

@@ -58,6 +58,12 @@ KLEIN_BASE_4B = Published(
     licence="apache-2.0",
     gigabytes=16,
 )
+FLUX1_DEV = Published(
+    name="FLUX.1-dev",
+    repo="black-forest-labs/FLUX.1-dev",
+    licence="flux-1-dev-non-commercial-license",
+    gigabytes=34,
+)
 CLIP = Published(
     name="CLIP ViT-L/14",
     repo="openai/clip-vit-large-patch14",
@@ -89,13 +95,13 @@ MODELS = (
     Published(
         name="FLUX.2-klein-9b-kv", repo="black-forest-labs/FLUX.2-klein-9b-kv", licence=_BFL, gigabytes=35
     ),
-    Published(name="FLUX.1-dev", repo="black-forest-labs/FLUX.1-dev", licence=_BFL, gigabytes=34),
+    FLUX1_DEV,
     CLIP,
     WAN,
 )
 """All that a preset or the docs name; licences by the names on their model cards."""
 
-_BY_SIZE = {(24, 7680): "apache-2.0", (32, 12288): _BFL, (48, 15360): _BFL, (24, 4096): _BFL}
+_BY_SIZE = {(24, 7680): "apache-2.0", (32, 12288): _BFL, (48, 15360): _BFL, (24, 4096): FLUX1_DEV.licence}
 """Heads and text width of a published transformer -> its licence, for a folder without a model card."""
 
 
@@ -251,7 +257,8 @@ def fingerprint(folder: Path, *, parts: Sequence[str] = ("",)) -> str:
     whole = hashlib.sha256()
     for part in parts:
         root = folder / part if part else folder
-        files = (path for path in root.rglob("*") if path.suffix in (".json", ".safetensors"))
+        found = [root] if root.is_file() else root.rglob("*")
+        files = (path for path in found if path.suffix in (".json", ".safetensors"))
         for path in sorted(files):
             if path.is_file():
                 whole.update(f"{path.relative_to(folder).as_posix()} {_digest(path)}\n".encode())

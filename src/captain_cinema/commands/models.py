@@ -17,6 +17,8 @@ class ModelOptions:
 
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """With --preset open: folder of FLUX.2-klein (or of keyframes, clip, shots); left out, from the hub."""
+    tuned: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """With --preset open or paper: what `cinema train keyframes` wrote for these weights."""
     lora: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """With --preset open: a LoRA for the keyframe model."""
     retrieval: Annotated[Literal["clip", "text"] | None, tyro.conf.arg(metavar="clip|text")] = None
@@ -34,8 +36,8 @@ class ModelOptions:
 
     def chosen(self) -> Models:
         """The choice as presets read it."""
-        weights, lora = (place and str(place) for place in (self.weights, self.lora))
-        return Models(**{**asdict(self), "weights": weights, "lora": lora})
+        places = {"weights": self.weights, "tuned": self.tuned, "lora": self.lora}
+        return Models(**{**asdict(self), **{key: place and str(place) for key, place in places.items()}})
 
 
 Options = Annotated[ModelOptions, tyro.conf.arg(name="")]

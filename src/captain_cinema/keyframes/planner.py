@@ -13,22 +13,24 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from captain_cinema.backbone.latents import FrameCodec
-from captain_cinema.backbone.mmdit import MMDiT
+from captain_cinema.backbone.flux_latents import Codec
+from captain_cinema.backbone.mmdit import MMDiT, PairGroup
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.errors import AbilityError
 from captain_cinema.flow.path import velocity_to
 from captain_cinema.flow.sampler import euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.keyframes import noisy_context
-from captain_cinema.keyframes.goldenmem import Memory, assign_scales, frame_tokens, shrink
+from captain_cinema.keyframes.goldenmem import Memory, assign_scales, shrink
 from captain_cinema.keyframes.memory import (
     DrawnKeyframe,
+    Embedder,
     HistoryFrame,
     MemoryUse,
     Planner,
     Progress,
     Rank,
+    Sentences,
     choose,
     scales_of,
 )
@@ -100,6 +102,24 @@ class _Given:
     timestep: Float[Tensor, "1 pairs"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """Captions as the transformer reads them."""
+
+    tokens: Float[Tensor, "b pairs txt_len txt_dim"]
+    pooled: Float[Tensor, "b pairs pooled_dim"] | None = None
+    """Each caption as one vector, which FLUX.1 reads beside the tokens."""
+
+    def of(self, pairs: slice) -> Words:
+        """Those of some pairs."""
+        return Words(
+            tokens=self.tokens[:, pairs], pooled=None if self.pooled is None else self.pooled[:, pairs]
+        )
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
 class KeyframePlanner:
     """Draws the keyframes of a film, one after another or all together.
 
@@ -107,19 +127,21 @@ class KeyframePlanner:
         model: The interleaved transformer.
         codec: Frames to tokens and back.
         text: Captions to tokens.
-        retriever: Embeds frames and captions for the choice of the context.
+        retriever: Embeds frames and captions for the choice of the context; None where captions alone decide.
         settings: How to draw.
     """
 
     def __init__(
         self,
         model: MMDiT,
-        codec: FrameCodec,
+        codec: Codec,
         text: PhraseEncoder,
-        retriever: Retriever,
+        retriever: Embedder | None,
         settings: SamplingSettings | None = None,
     ) -> None:
-        self.model, self.codec, self.text, self.retriever = model.eval(), codec, text, retriever.eval()
+        self.model, self.codec, self.text, self.retriever = model.eval(), codec, text, retriever
+        if isinstance(retriever, Retriever):
+            retriever.eval()
         self.settings = settings or SamplingSettings()
         size = codec.token_size
         self.rows, self.cols = self.settings.height // size, self.settings.width // size
@@ -170,7 +192,8 @@ class KeyframePlanner:
             )
             for seen, rows, tokens, score in zip(frames, given.rows, given.tokens, chosen.scores, strict=True)
         )
-        return DrawnKeyframe(frame=frame, memory=memory, embedding=self.retriever.embed_frame(frame))
+        embedding = None if self.retriever is None else self.retriever.embed_frame(frame)
+        return DrawnKeyframe(frame=frame, memory=memory, embedding=embedding)
 
     @torch.inference_mode()
     def select(
@@ -188,7 +211,7 @@ class KeyframePlanner:
             MemoryUse(
                 number=history[index].number,
                 rows=rows,
-                tokens=frame_tokens(rows),
+                tokens=rows * max(1, round(self.cols * rows / self.rows)),
                 score=score,
                 pinned=history[index].number in pins,
             )
@@ -203,14 +226,14 @@ class KeyframePlanner:
         if not captions:
             return []
         pairs, rows = len(captions), [self.rows] * len(captions)
-        txt = self._with_unconditional(self._encode_text(captions), targets=slice(None))
+        words = self._with_unconditional(self._encode_text(captions), targets=slice(None))
         shape = (1, pairs, self.rows * self.cols, self.codec.token_dim)
         x = torch.randn(shape, generator=_generator(seed, 0)).to(self.device)
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            tokens = list(x.expand(len(txt), -1, -1, -1).unbind(1))
-            level = torch.full((len(txt), pairs), t, device=x.device)
-            groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
+            tokens = list(x.expand(len(words), -1, -1, -1).unbind(1))
+            level = torch.full((len(words), pairs), t, device=x.device)
+            groups = self._groups(tokens, words, level, rows)
             said = self._guided(self.model(groups, guidance=self.settings.embedded_guidance)[0])
             return self._velocity(said, x, t)
 
@@ -227,8 +250,11 @@ class KeyframePlanner:
             mode=self.settings.retrieval,
             count=self.settings.context_frames,
             embedder=self.retriever,
-            sentences=lambda texts: self.text.sentence(texts).cpu().numpy(),
+            sentences=self._sentences(),
         )
+
+    def _sentences(self) -> Sentences:
+        return lambda texts: self.text.sentence(texts).cpu().numpy()
 
     def _scales(self, chosen: Selection) -> list[int]:
         """Token rows of the chosen frames, in story order."""
@@ -254,20 +280,49 @@ class KeyframePlanner:
         timestep = torch.stack(levels, dim=1) if levels else torch.zeros(1, 0, device=self.device)
         return _Given(tokens=tokens, rows=list(scales), timestep=timestep)
 
-    def _encode_text(self, captions: Sequence[str]) -> Float[Tensor, "1 pairs txt_len txt_dim"]:
+    def _encode_text(self, captions: Sequence[str]) -> Words:
         txt = self.text.encode(captions).to(self.device)[None]
-        return functional.pad(txt, (0, 0, 0, max(0, self.settings.text_tokens - txt.shape[2])))
+        return Words(tokens=functional.pad(txt, (0, 0, 0, max(0, self.settings.text_tokens - txt.shape[2]))))
+
+    def _groups(
+        self,
+        tokens: Sequence[Float[Tensor, "b _ channels"]],
+        words: Words,
+        level: Float[Tensor, "b pairs"],
+        rows: Sequence[int],
+        *,
+        index: Sequence[int] | None = None,
+    ) -> list[PairGroup]:
+        """Pairs as the transformer reads them, in its precision."""
+        dtype = self.model.img_in.weight.dtype
+        return build_groups(
+            [frame.to(dtype) for frame in tokens],
+            words.tokens.to(dtype),
+            level,
+            rows,
+            index=index,
+            full=(self.rows, self.cols),
+            pooled=None if words.pooled is None else words.pooled.to(dtype),
+        )
 
     def _levels(self) -> Float[Tensor, " steps"]:
         return timesteps(self.settings.steps, self.settings.shift)
 
-    def _with_unconditional(self, txt: Tensor, *, targets: slice) -> Float[Tensor, "b pairs txt_len txt_dim"]:
+    def _with_unconditional(self, words: Words, *, targets: slice) -> Words:
         """The captions, and with guidance a second row in which the frames to draw have none."""
         if self.settings.guidance == 1:
-            return txt
-        without = txt.clone()
-        without[:, targets] = 0
-        return torch.cat([txt, without])
+            return words
+        without = self._silenced(words, targets)
+        pooled = None
+        if words.pooled is not None and without.pooled is not None:
+            pooled = torch.cat([words.pooled, without.pooled])
+        return Words(tokens=torch.cat([words.tokens, without.tokens]), pooled=pooled)
+
+    def _silenced(self, words: Words, targets: slice) -> Words:
+        """The captions without those of some pairs."""
+        tokens = words.tokens.clone()
+        tokens[:, targets] = 0
+        return Words(tokens=tokens, pooled=words.pooled)
 
     def _guided(self, velocity: Tensor) -> Tensor:
         """Classifier-free guidance: away from what would be drawn without a caption."""
@@ -279,44 +334,42 @@ class KeyframePlanner:
     def _velocity(self, said: Tensor, x: Tensor, t: float) -> Tensor:
         """The velocity at x that the model's prediction means."""
         if self.settings.prediction == "velocity":
-            return said
+            return said.to(x.dtype)
         return velocity_to(x, said, torch.tensor(t, dtype=x.dtype, device=x.device))
 
-    def _continue(self, given: _Given, txt: Tensor) -> Callable[[Tensor, float], Tensor]:
+    def _continue(self, given: _Given, words: Words) -> Callable[[Tensor, float], Tensor]:
         """The new frame's velocity with all pairs seeing each other."""
-        txt = self._with_unconditional(txt, targets=slice(-1, None))
-        rows, b = [*given.rows, self.rows], len(txt)
+        words = self._with_unconditional(words, targets=slice(-1, None))
+        rows, b = [*given.rows, self.rows], len(words)
         context = [frame.expand(b, -1, -1) for frame in given.tokens]
         levels = given.timestep.expand(b, -1)
 
         def velocity(x: Tensor, t: float) -> Tensor:
             level = torch.cat([levels, levels.new_full((b, 1), t)], dim=1)
             tokens = [*context, x.expand(b, -1, -1)]
-            groups = build_groups(tokens, txt, level, rows, full=(self.rows, self.cols))
+            groups = self._groups(tokens, words, level, rows)
             drawn = ungroup(self.model(groups, guidance=self.settings.embedded_guidance), rows)
             return self._velocity(self._guided(drawn[-1]), x, t)
 
         return velocity
 
-    def _causal(self, given: _Given, txt: Tensor) -> Callable[[Tensor, float], Tensor]:
+    def _causal(self, given: _Given, words: Words) -> Callable[[Tensor, float], Tensor]:
         """The new frame's velocity with the context's keys and values computed once."""
-        full, guidance, pairs = (self.rows, self.cols), self.settings.embedded_guidance, len(given.rows)
-        txt = self._with_unconditional(txt, targets=slice(-1, None))
-        b = len(txt)
-        before = build_groups(
+        guidance, pairs = self.settings.embedded_guidance, len(given.rows)
+        words = self._with_unconditional(words, targets=slice(-1, None))
+        b = len(words)
+        before = self._groups(
             [frame.expand(b, -1, -1) for frame in given.tokens],
-            txt[:, :-1],
+            words.of(slice(None, -1)),
             given.timestep.expand(b, -1),
             given.rows,
-            full=full,
         )
         context = self.model.encode_context(before, guidance=guidance)
 
         def velocity(x: Tensor, t: float) -> Tensor:
             level = torch.full((b, 1), t, device=x.device)
-            target = build_groups(
-                [x.expand(b, -1, -1)], txt[:, -1:], level, [self.rows], index=[pairs], full=full
-            )
+            alone = words.of(slice(-1, None))
+            target = self._groups([x.expand(b, -1, -1)], alone, level, [self.rows], index=[pairs])
             drawn = self.model(target, causal=True, context=context, guidance=guidance)[0][:, 0]
             return self._velocity(self._guided(drawn), x, t)
 
