@@ -1,88 +1,11 @@
 """Filming with a tiny model: what a shot depends on, and what is refused."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
-from captain_cinema.backbone.latents import FrameCodec
-from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.errors import AbilityError, WeightsError
-from captain_cinema.shots.abilities import EMBEDDED_ABILITIES
-from captain_cinema.shots.generator import ShotGenerator, ShotSettings
-from captain_cinema.shots.model import embedded_shot_config, new_shot_model
-from captain_cinema.shots.request import ShotRequest
-from captain_cinema.shots.windows import (
-    Window,
-    carried_keyframes,
-    generate_film,
-    plan_windows,
-    window_requests,
-)
-
-CHANNELS, TXT = 3, 6
-ABILITIES = replace(EMBEDDED_ABILITIES, name="tiny", height=4, width=8, fps=4)
-
-
-class PixelCodec(FrameCodec):
-    """Every pixel is a latent of its own."""
-
-    def __init__(self) -> None:
-        self.decoded: list[int] = []
-
-    def encode_latents(self, frames):
-        return frames.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-    def decode_latents(self, latents):
-        self.decoded.append(len(latents))
-        return ((latents.permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-class LetterEncoder(PhraseEncoder):
-    """One token a word, from its letters."""
-
-    def encode(self, captions, *, length=None):
-        tokens = torch.zeros(len(captions), length, TXT)
-        for row, caption in zip(tokens, captions, strict=True):
-            for token, word in zip(row, caption.split(), strict=False):
-                token[: len(word)] = torch.tensor([ord(letter) / 100 for letter in word[:TXT]])
-        return tokens
-
-
-def tiny_model() -> WanTransformer3DModel:
-    config = embedded_shot_config(latent_channels=CHANNELS, txt_dim=TXT)
-    config |= {
-        "num_attention_heads": 2,
-        "attention_head_dim": 12,
-        "ffn_dim": 32,
-        "freq_dim": 16,
-        "num_layers": 2,
-    }
-    model = new_shot_model(config, seed=0)
-    torch.nn.init.normal_(model.proj_out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
-    return model
-
-
-def generator(**settings) -> ShotGenerator:
-    defaults = {"steps": 3, "decode_batch": 3}
-    return ShotGenerator(
-        tiny_model(),
-        PixelCodec(),
-        LetterEncoder(),
-        ShotSettings(**(defaults | settings)),
-        abilities=ABILITIES,
-    )
-
-
-def frame(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (4, 8, 3), dtype=np.uint8)
-
-
-def request(**changes) -> ShotRequest:
-    fields = {"keyframe": frame(0), "caption": "fox runs", "film_caption": "a day", "seconds": 1.5, "seed": 3}
-    return ShotRequest(**(fields | changes))
+from tests.shots.tiny_shots import frame, generator, request
 
 
 def film(requests, **settings) -> list[np.ndarray]:
@@ -231,63 +154,3 @@ def test_refusals_name_the_shot_of_the_script():
 def test_too_many_shots_together_are_refused():
     with pytest.raises(AbilityError, match="9 shots asked for together, tiny joins at most 8"):
         generator().generate_together([request()] * 9)
-
-
-def test_a_film_in_windows_is_its_windows():
-    requests = [request(keyframe=frame(n), seed=n, context=(frame(99),)) for n in range(5)]
-    # Shots of 6 frames have 3 slots: two shots (6 slots) and two carried keyframes a window.
-    told: list[tuple[int, int]] = []
-    shots = list(generate_film(generator(), requests, budget=8, progress=lambda *steps: told.append(steps)))
-    assert len(shots) == 5
-    assert told[-1] == (9, 9)
-    maker = generator()
-    first = window_requests(requests, Window(shots=(0, 1), carried=((2,), (4,))))
-    assert [len(one.context) for one in first] == [1, 1]
-    for shot, again in zip(shots, maker.generate_together(first), strict=False):
-        assert np.array_equal(shot, again)
-
-
-def test_a_film_is_checked_whole_before_its_first_window():
-    requests = [request(), request(), request(seconds=20.0)]
-    with pytest.raises(AbilityError, match="shot 3"):
-        generate_film(generator(), requests, budget=12)
-
-
-@pytest.mark.parametrize("film_length", [1, 2, 7, 12, 40])
-@pytest.mark.parametrize("budget", [7, 9, 20, 60])
-def test_windows_cover_the_film_within_their_limits(film_length, budget):
-    lengths = [3 + number % 5 for number in range(film_length)]
-    windows = plan_windows(lengths, budget=budget, max_together=4, max_context=3)
-    assert [shot for window in windows for shot in window.shots] == list(range(film_length))
-    for window in windows:
-        assert len(window.shots) <= 4
-        carried = [shot for hand in window.carried for shot in hand]
-        cost = len(window.shots) * max(lengths[shot] for shot in window.shots) + len(carried)
-        assert cost <= budget
-        assert len(window.carried) == len(window.shots)
-        assert max(len(hand) for hand in window.carried) <= 3
-        assert carried == sorted(set(carried) - set(window.shots))
-
-
-def test_a_film_that_fits_is_one_window_with_nothing_carried():
-    (window,) = plan_windows([7] * 4, budget=28, max_together=8, max_context=3)
-    assert window == Window(shots=(0, 1, 2, 3), carried=((), (), (), ()))
-
-
-def test_a_window_carries_the_whole_film_when_it_fits():
-    windows = plan_windows([7] * 6, budget=25, max_together=8, max_context=3)
-    assert windows[0] == Window(shots=(0, 1, 2), carried=((3,), (4,), (5,)))
-    assert windows[1] == Window(shots=(3, 4, 5), carried=((0,), (1,), (2,)))
-
-
-def test_carried_keyframes_are_the_neighbours_then_spread_over_the_film():
-    assert carried_keyframes(20, (8, 9), 0) == ()
-    assert carried_keyframes(20, (8, 9), 1) == (7,)
-    assert carried_keyframes(20, (8, 9), 2) == (7, 10)
-    assert carried_keyframes(20, (8, 9), 4) == (4, 7, 10, 16)
-    assert carried_keyframes(20, (8, 9), 18) == tuple(n for n in range(20) if n not in (8, 9))
-
-
-def test_a_shot_longer_than_the_budget_is_a_programming_error():
-    with pytest.raises(ValueError, match="13 slots does not fit a budget of 12"):
-        plan_windows([7, 13], budget=12, max_together=4, max_context=3)

@@ -131,7 +131,8 @@ def place_rotary(
         return rearrange(torch.cat(parts, dim=-1), "b slots r c d -> b (slots r c) 1 d")
 
     # An offloaded model's tables are still in main memory when its forward begins.
-    return tuple(factors(cast(Tensor, table).to(places.device)) for table in (rope.freqs_cos, rope.freqs_sin))
+    cos, sin = (cast(Tensor, table).to(places.device) for table in (rope.freqs_cos, rope.freqs_sin))
+    return factors(cos), factors(sin)
 
 
 def shot_attention(model: WanTransformer3DModel) -> ShotAttention:
