@@ -9,7 +9,7 @@ import opentimelineio as otio
 import pytest
 
 from captain_cinema.cut.contact_sheet import MAX_SIDE, PAPER, Tile, draw_contact_sheet
-from captain_cinema.cut.film import FILM_HEIGHT, film_size, fitted, resampled, write_film
+from captain_cinema.cut.film import FILM_HEIGHT, FilmShot, film_size, fitted, resampled, write_film
 from captain_cinema.cut.timeline import TimelineClip, timeline_text
 from captain_cinema.errors import ProjectError
 from captain_cinema.project.clips import read_clip, write_clip
@@ -57,7 +57,8 @@ def test_a_film_is_its_clips_in_a_row(tmp_path: Path) -> None:
     for number in range(3):
         clips.append(tmp_path / f"{number}.mp4")
         write_clip(clips[-1], [flat(60 * number + 40)] * 6, fps=12)
-    assert write_film(tmp_path / "film.mp4", clips, fps=12, height=32, width=64) == 18
+    shots = [FilmShot(clip=clip, frames=6) for clip in clips]
+    assert write_film(tmp_path / "film.mp4", shots, fps=12, height=32, width=64) == 18
     values = [frame.mean() for _, frame in read_clip(tmp_path / "film.mp4")]
     assert values == pytest.approx([40] * 6 + [100] * 6 + [160] * 6, abs=3)
 
@@ -65,7 +66,13 @@ def test_a_film_is_its_clips_in_a_row(tmp_path: Path) -> None:
 def test_a_damaged_clip_is_named(tmp_path: Path) -> None:
     (tmp_path / "2.mp4").write_bytes(b"no clip")
     with pytest.raises(ProjectError, match=r"2\.mp4 is damaged"):
-        write_film(tmp_path / "film.mp4", [tmp_path / "2.mp4"], fps=12, height=32, width=64)
+        write_film(
+            tmp_path / "film.mp4",
+            [FilmShot(clip=tmp_path / "2.mp4", frames=6)],
+            fps=12,
+            height=32,
+            width=64,
+        )
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 12, 61])

@@ -98,21 +98,42 @@ def storyboard(
     return Outcome(data=data, text=told("keyframe", made))
 
 
-def shoot(folder: Positional[Folder], /, limit: Limit = None, json: bool = False) -> Outcome:
+def shoot(
+    folder: Positional[Folder],
+    /,
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    backend: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    shot_weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    accept_licence: bool = False,
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
+    limit: Limit = None,
+    json: bool = False,
+) -> Outcome:
     """Turn the keyframes into moving shots, those that are missing or stale.
 
     Args:
         folder: the film folder.
+        method: ours, or a baseline: alone, lct, ic-lora-i2v; kept for later runs.
+        backend: what films, one of docs/shots.md; kept for later runs.
+        shot_weights: the folder of the backend's weights.
+        accept_licence: agree to the backend's licence without being asked.
+        workers: processes that film side by side.
+        ray: spread the shots over a Ray cluster: its address, or "local".
         limit: shoot the first N shots only.
         json: print one JSON object at the end.
     """
+    from captain_cinema.pipeline.camera import Choice, choose
     from captain_cinema.pipeline.production import check_abilities
-    from captain_cinema.pipeline.shoot import make_shots
+    from captain_cinema.pipeline.shoot import Hands, make_shots
 
     _check_limit(limit)
+    hands = Hands(workers=workers, ray=ray)
+    choice = Choice(method=method, backend=backend, weights=shot_weights, accept_licence=accept_licence)
     with _production(folder) as production:
+        production = choose(production, choice)
         check_abilities(production, limit)
-        made = make_shots(production, limit=limit)
+        made = make_shots(production, limit=limit, hands=hands)
     data = {**facts(production), "clips": dataclasses.asdict(made)}
     return Outcome(data=data, text=told("shot", made))
 

@@ -7,12 +7,12 @@ from typing import Any
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.pipeline.cut import judge_film
 from captain_cinema.pipeline.production import Production, spoken_numbers
-from captain_cinema.project.stale import ShotStatus, Verdict, memory_of, survey
+from captain_cinema.project.stale import ShotStatus, Verdict, memory_of
 
 
 def status_outcome(production: Production) -> Outcome:
     """Every shot with its state and the reason, then the film."""
-    statuses = survey(production.folder, production.script, production.plans, production.facts)
+    statuses = production.survey()
     film = judge_film(production, statuses)
     shots = [_shot_data(status) for status in statuses]
     data = {

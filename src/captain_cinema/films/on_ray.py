@@ -20,12 +20,13 @@ class RayCrew:
     Args:
         address: of a running cluster ("auto", "host:port", "ray://..."), or "local" to start one here.
         workers: tasks at once; as many as Ray has cores if left out.
+        gpus: give every task a GPU of its own, if the cluster has any.
 
     Raises:
         CinemaError: Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, address: str = LOCAL, *, workers: int | None = None) -> None:
+    def __init__(self, address: str = LOCAL, *, workers: int | None = None, gpus: bool = False) -> None:
         try:
             import ray
             import ray.exceptions
@@ -52,7 +53,9 @@ class RayCrew:
                 f"no Ray cluster answers at {address} ({reason}); start one with `ray start --head`,"
                 " or give --ray local"
             ) from error
-        cores = int(ray.cluster_resources().get("CPU", 1))
+        has = ray.cluster_resources()
+        self._gpus = 1 if gpus and has.get("GPU", 0) else 0
+        cores = int(has.get("GPU" if self._gpus else "CPU", 1))
         self._size = min(workers, cores) if workers else max(1, cores)
         self._running: set[Future[Any]] = set()
 
@@ -63,7 +66,7 @@ class RayCrew:
 
     def submit(self, work: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Begin a task; Ray itself begins it again when its worker dies."""
-        remote = self._ray.remote(num_cpus=1, max_retries=TRIES - 1)(work)
+        remote = self._ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=TRIES - 1)(work)
         inner = remote.remote(task).future()
         done: Future[Any] = Future()
         self._running = {future for future in self._running if not future.done()} | {done}

@@ -13,18 +13,18 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from captain_cinema import __version__
-from captain_cinema.errors import AbilityError
 from captain_cinema.progress import Reporter
 from captain_cinema.project.files import Finding, publish, record_of, write_json
 from captain_cinema.project.folder import FilmFolder
 from captain_cinema.project.identity import align, finish_moves, settle_shots
-from captain_cinema.project.stale import ShotPlan, Verdict, plan_shots, survey
+from captain_cinema.project.stale import ShotPlan, ShotStatus, Verdict, plan_shots, survey
 from captain_cinema.project.state import FilmState
 from captain_cinema.script import Script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from captain_cinema.pipeline.camera import Camera
     from captain_cinema.presets import Backend, Models, PresetFacts
 
 
@@ -45,6 +45,18 @@ class Production:
         """The models, loaded at first use."""
         self.report.say(f"loading the {self.facts.name} models")
         return self.load()
+
+    @cached_property
+    def camera(self) -> Camera:
+        """What films the shots: the preset's own shot model, or the backend that the film was given."""
+        from captain_cinema.pipeline.camera import camera_of
+
+        return camera_of(self.facts, self.state, self.script)
+
+    def survey(self, limit: int | None = None) -> list[ShotStatus]:
+        """The state of the first `limit` shots, or all."""
+        filming = self.camera.filming
+        return survey(self.folder, self.script, self.upto(limit), self.facts, filming)
 
     def save(self, state: FilmState) -> None:
         """Keep a new state, on disk first."""
@@ -132,26 +144,21 @@ class Made:
 
 
 def check_abilities(production: Production, limit: int | None = None) -> None:
-    """See before any work that the preset can make the shots asked for.
+    """See before any work that the shots asked for can be filmed.
 
     Raises:
-        AbilityError: names the first shot that it cannot make, and what it can.
+        AbilityError: names the first shot that cannot, and what can film it.
+        ProjectError: a picture that the script names is not there.
     """
-    facts = production.facts
-    for plan in production.upto(limit):
-        seconds = plan.shot.seconds
-        if not facts.min_seconds <= seconds <= facts.max_seconds:
-            raise AbilityError(
-                f"shot {plan.number} lasts {seconds:g} s, but the {facts.name} preset makes shots of "
-                f"{facts.min_seconds:g} to {facts.max_seconds:g} s: change 'seconds' in "
-                f"{production.folder.script} or split the shot"
-            )
+    from captain_cinema.pipeline.camera import check_wishes
+
+    check_wishes(production, limit)
 
 
 def tell_plan(production: Production, limit: int | None = None) -> bool:
     """Say what there is to do; False when there is nothing."""
     plans = production.upto(limit)
-    statuses = survey(production.folder, production.script, plans, production.facts)
+    statuses = production.survey(limit)
     keyframes = [s.plan.number for s in statuses if not s.keyframe.settled]
     clips = [s.plan.number for s in statuses if not s.clip.settled]
     if keyframes or clips:

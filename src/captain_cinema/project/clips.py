@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain_cinema.errors import ProjectError
 from captain_cinema.project.pictures import SOURCE_TYPE, SYNTHETIC
+from captain_cinema.project.sound import SoundWriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,10 @@ def write_clip(
     fps: int,
     quality: int = CLIP_QUALITY,
     title: str = "",
+    sound: Iterable[np.ndarray] | None = None,
 ) -> int:
     """Write uint8 RGB frames [h, w, 3] as an mp4 that browsers play; same frames, same bytes. Returns their
-    count.
+    count. `sound` comes in blocks of float32 [2, samples] at `sound.SAMPLE_RATE`, and is written as AAC.
 
     One encoder thread: with more, x264 may cut the frame into other slices on another machine. No macroblock
     tree: on small frames its vector code reads past what was written, and one film in ten came out otherwise.
@@ -40,12 +42,19 @@ def write_clip(
     from av.error import FFmpegError
 
     try:
-        return _encode(path, frames, fps, quality, title)
+        return _encode(path, frames, fps, quality, title, sound)
     except FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _encode(path: Path, frames: Iterable[np.ndarray], fps: int, quality: int, title: str) -> int:
+def _encode(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    fps: int,
+    quality: int,
+    title: str,
+    sound: Iterable[np.ndarray] | None,
+) -> int:
     import av
 
     count = 0
@@ -55,18 +64,24 @@ def _encode(path: Path, frames: Iterable[np.ndarray], fps: int, quality: int, ti
         if title:
             container.metadata["title"] = title
         stream: Any = None
+        writer: SoundWriter | None = None
         for frame in frames:
             if stream is None:
                 stream = _new_stream(container, frame, fps, quality)
+                writer = None if sound is None else SoundWriter(container, iter(sound))
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             picture.pts = count
             picture.time_base = Fraction(1, fps)
             container.mux(stream.encode(picture))
             count += 1
+            if writer is not None:
+                writer.upto(count / fps)
         if stream is None:
             raise ValueError("a clip without frames")
         container.mux(stream.encode())
+        if writer is not None:
+            writer.close()
     return count
 
 

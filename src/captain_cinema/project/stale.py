@@ -7,16 +7,18 @@ memory might come out differently: only the models can tell, so the verdict is "
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from captain_cinema.project.clips import ENCODING, is_clip
-from captain_cinema.project.files import Finding, look, record_of, sha256_text
+from captain_cinema.project.files import Finding, look, record_of, sha256_file, sha256_text
+from captain_cinema.project.methods import FROM_KEYFRAMES, OURS, together
 from captain_cinema.project.pictures import is_picture
 from captain_cinema.project.state import FilmState, stable_seed
-from captain_cinema.script import Script, Shot, shot_prompt
+from captain_cinema.script import Script, Shot, filmed_seconds, shot_prompt
 
 if TYPE_CHECKING:
     from captain_cinema.presets import PresetFacts
@@ -39,7 +41,14 @@ REASONS = {
     "keyframe": "its keyframe changed",
     "context": "a keyframe it was shown changed",
     "encoding": "the clip format changed",
+    "method": "another method",
+    "together": "a shot it is filmed with changed",
+    "last_keyframe": "its last keyframe changed",
+    "sound": "its sound changed",
 }
+
+UNSAID: Mapping[str, Any] = {"method": OURS, "together": "", "last_keyframe": "", "sound": ""}
+"""What a record means that does not say: clips made before there was a choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,10 @@ class ShotPlan:
     take: int
     keyframe_seed: int
     clip_seed: int
+    method: str = OURS
+    """How it is filmed."""
+    together: str = ""
+    """Digest of what it is filmed together with, for methods that film shots together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +149,14 @@ def plan_shots(
                 take=take,
                 keyframe_seed=keyframe_seed,
                 clip_seed=stable_seed(*root, "clip", take, state.motion_take(identity)),
+                method=state.method,
             )
         )
-    return plans
+    asked = [(p.prompt, p.clip_seed, filmed_seconds(script, p.number)) for p in plans]
+    return [
+        dataclasses.replace(plan, together=digest)
+        for plan, digest in zip(plans, together(state.method, asked), strict=True)
+    ]
 
 
 def keyframe_inputs(plan: ShotPlan, plans: Sequence[ShotPlan], facts: PresetFacts) -> dict[str, Any]:
@@ -157,13 +175,19 @@ def keyframe_inputs(plan: ShotPlan, plans: Sequence[ShotPlan], facts: PresetFact
 
 
 def clip_inputs(
-    plan: ShotPlan, script: Script, facts: PresetFacts, *, keyframe: str, context: Sequence[Seen]
+    plan: ShotPlan,
+    script: Script,
+    facts: PresetFacts,
+    *,
+    keyframe: str,
+    context: Sequence[Seen],
+    last_keyframe: str = "",
 ) -> dict[str, Any]:
-    """What a clip is made from; `keyframe` is the digest of its keyframe."""
+    """What a clip is made from; `keyframe` and `last_keyframe` are digests of its keyframes."""
     return {
         "prompt": plan.prompt,
         "film_caption": script.caption,
-        "seconds": plan.shot.seconds,
+        "seconds": filmed_seconds(script, plan.number),
         "seed": plan.clip_seed,
         "keyframe": keyframe,
         "context": [seen.sha256 for seen in context],
@@ -173,6 +197,10 @@ def clip_inputs(
         "width": facts.width,
         "fps": facts.fps,
         "encoding": ENCODING,
+        "method": plan.method,
+        "together": plan.together,
+        "last_keyframe": last_keyframe,
+        "sound": plan.shot.sound,
     }
 
 
@@ -240,7 +268,7 @@ def _differences(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
     before = record.get("inputs")
     if not isinstance(before, Mapping):
         return "nothing tells what made it"
-    changed = [REASONS[key] for key, value in inputs.items() if before.get(key) != value]
+    changed = [REASONS[key] for key, value in inputs.items() if before.get(key, UNSAID.get(key)) != value]
     return ", ".join(dict.fromkeys(changed))
 
 
@@ -262,7 +290,9 @@ def memory_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
     return uses
 
 
-def clip_context(plan: ShotPlan, picture: Finding, history: History) -> list[Seen]:
+def clip_context(
+    plan: ShotPlan, picture: Finding, history: History, *, most: int = CLIP_CONTEXT
+) -> list[Seen]:
     """The other keyframes shown to the shot model: the best of its keyframe's memory, in story order.
 
     A keyframe made by hand has no memory; it is given the ones right before it.
@@ -274,7 +304,7 @@ def clip_context(plan: ShotPlan, picture: Finding, history: History) -> list[See
     else:
         chosen = [seen for seen in reversed(history.seen.values()) if seen.number < plan.number]
     usable = [seen for seen in chosen if seen.sha256 and seen.identity != plan.identity]
-    return sorted(usable[:CLIP_CONTEXT], key=lambda seen: seen.number)
+    return sorted(usable[:most], key=lambda seen: seen.number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,19 +318,53 @@ class ShotStatus:
     """Other keyframes that the shot model is shown."""
     clip: Verdict
     clip_file: Finding
+    clip_inputs: Mapping[str, Any]
+    """What the clip is to be made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filming:
+    """What films the shots, as far as the state of a clip depends on it."""
+
+    facts: PresetFacts
+    """Of the shot backend, which may be another than draws the keyframes."""
+    context: int = CLIP_CONTEXT
+    """At most so many other keyframes are shown to it."""
 
 
 def survey(
-    folder: FilmFolder, script: Script, plans: Sequence[ShotPlan], facts: PresetFacts
+    folder: FilmFolder,
+    script: Script,
+    plans: Sequence[ShotPlan],
+    facts: PresetFacts,
+    filming: Filming | None = None,
 ) -> list[ShotStatus]:
-    """Every shot of the film, done or not; reads files and changes none."""
+    """Every shot of the film, done or not; reads files and changes none.
+
+    Args:
+        folder: the film.
+        script: its script.
+        plans: the shots.
+        facts: the preset that draws the keyframes.
+        filming: what films the shots; the same preset if left out.
+    """
+    filming = filming or Filming(facts=facts)
     history = History()
     statuses = []
     for plan in plans:
         picture = look(folder.keyframe(plan.place))
         keyframe = judge_keyframe(picture, keyframe_inputs(plan, plans, facts), history)
-        context = clip_context(plan, picture, history)
-        inputs = clip_inputs(plan, script, facts, keyframe=picture.sha256, context=context)
+        shown = filming.context if plan.method == OURS else 0
+        context = clip_context(plan, picture, history, most=shown)
+        from_keyframe = plan.method in FROM_KEYFRAMES
+        inputs = clip_inputs(
+            plan,
+            script,
+            filming.facts,
+            keyframe=picture.sha256 if from_keyframe else "",
+            context=context,
+            last_keyframe=_digest(folder, plan.shot.last_keyframe),
+        )
         footage = look(folder.clip(plan.place))
         statuses.append(
             ShotStatus(
@@ -308,9 +372,20 @@ def survey(
                 keyframe=keyframe,
                 keyframe_file=picture,
                 context=context,
-                clip=judge_clip(footage, inputs, keyframe),
+                clip=judge_clip(footage, inputs, keyframe if from_keyframe else Verdict(state="done")),
                 clip_file=footage,
+                clip_inputs=inputs,
             )
         )
         history.add(plan, picture.sha256, keyframe)
     return statuses
+
+
+def _digest(folder: FilmFolder, name: str) -> str:
+    """Of a picture in the film's folder; a missing one is told of before it is needed."""
+    if not name:
+        return ""
+    try:
+        return sha256_file(folder.path / name)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return "missing"

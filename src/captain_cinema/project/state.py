@@ -24,6 +24,14 @@ class FilmState:
     preset: str = DEFAULT_PRESET
     models: Mapping[str, Any] = field(default_factory=dict)
     """Which weights the preset uses and how, where there is a choice; `presets.Settled.kept`."""
+    method: str = "ours"
+    """How shots are filmed: one of `project.methods.METHODS`."""
+    backend: str = ""
+    """The shot backend; empty for the preset's own."""
+    shot_weights: str = ""
+    """The folder of a named backend's weights."""
+    licences: tuple[str, ...] = ()
+    """Backends whose licence the user has agreed to for this film."""
     story_sha256: str = ""
     """The story that script.yaml was written from."""
     script_sha256: str = ""
@@ -76,6 +84,10 @@ def state_from(raw: Mapping[str, Any]) -> FilmState:
         seed=int(raw.get("seed", 0)),
         preset=str(raw.get("preset", DEFAULT_PRESET)),
         models=dict(raw.get("models", {})),
+        method=str(raw.get("method", "ours")),
+        backend=str(raw.get("backend", "")),
+        shot_weights=str(raw.get("shot_weights", "")),
+        licences=tuple(str(name) for name in raw.get("licences", ())),
         story_sha256=str(raw.get("story_sha256", "")),
         script_sha256=str(raw.get("script_sha256", "")),
         takes={str(key): int(value) for key, value in raw.get("takes", {}).items()},
