@@ -4,12 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from corpus_case import seed_of
 from drawn import SIZE, picture, write_film
-from real_films import DRAWN, at_hand, known_film
+from real_films import DRAWN, at_hand, known_film, manifest
 from spoiling import hdr_options, turn_header, woven
 from watching_films import apart, watch
 
@@ -166,8 +167,8 @@ def test_high_dynamic_range_becomes_an_ordinary_picture(tmp_path: Path, transfer
         dress=dress,
     )
     assert probe(path).hdr == ("pq" if transfer == "smpte2084" else "hlg")
-    full = watch(path)[0][0].full()
-    levels = full[48, 16::32].astype(int)
+    frame = watch(path)[0][0]
+    levels = frame.full()[48, 16::32].astype(int)
     assert (levels.max(axis=1) - levels.min(axis=1) <= 4).all()  # grey stays grey
     grey = levels.mean(axis=1)
     assert grey[0] <= 3
@@ -176,6 +177,29 @@ def test_high_dynamic_range_becomes_an_ordinary_picture(tmp_path: Path, transfer
     assert grey[1:3] == pytest.approx(255 * (nits[1:3] / 203) ** (1 / 2.4), abs=6)
     assert 190 < grey[4] < 240
     assert grey[5] >= 252
+    # Mapped after it was made smaller, it is the same: patches are of one colour.
+    reduced = frame.full(2)
+    assert reduced.shape == (48, 96, 3)
+    assert reduced[24, 8::16].astype(int) == pytest.approx(levels, abs=2)
+    # Grey is what was coded: black is black, and what is brighter is more.
+    coded_grey = frame.grey()[48, 16::32].astype(int)
+    assert coded_grey[0] <= 1
+    assert (np.diff(coded_grey) > 10).all()
+
+
+@pytest.mark.parametrize("name", sorted(manifest()))
+def test_grey_is_that_of_the_whole_picture(name: str) -> None:
+    path = known_film(name)
+    frame = next(frame for frame in decode(path, probe(path))[0] if not frame.flagged)
+    assert apart(frame.grey(), cv2.cvtColor(frame.full(), cv2.COLOR_RGB2GRAY)) < 1
+
+
+@pytest.mark.parametrize("name", at_hand("video_90.mov", "h265_10bits.mp4"))
+def test_half_the_size_is_the_same_picture(name: str) -> None:
+    path = known_film(name)
+    frame = next(decode(path, probe(path))[0])
+    half = cv2.resize(frame.full(), (frame.width // 2, frame.height // 2), interpolation=cv2.INTER_AREA)
+    assert apart(frame.full(2), half) < 2
 
 
 def test_wide_colours_are_converted(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from captain_cinema.films.bars import Side, measure_sides, small_margins
@@ -112,7 +111,7 @@ class BorderFinder:
             self._due += EVERY * (1 + (frame.seconds - self._due) // EVERY)
         since = frame.number if self._changed is None else self._changed[0]
         self._margins, self._looked, self._changed = margins, frame.number, None
-        sides = measure_sides(cv2.cvtColor(frame.full(), cv2.COLOR_RGB2GRAY))
+        sides = measure_sides(frame.grey())
         last = self._looks[-1] if self._looks else None
         if sides is not None:
             self._add(frame, sides, since)

@@ -28,6 +28,7 @@ class Converters:
     def __init__(self) -> None:
         self.small: dict[int, VideoReformatter] = {}
         self.full = VideoReformatter()
+        self.grey = VideoReformatter()
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -65,11 +66,19 @@ class Frame:
     def full(self, factor: int = 1) -> UInt8[np.ndarray, "h w 3"]:
         """The frame in 8-bit RGB: deinterlaced, high dynamic range mapped to ordinary.
 
-        At its own size, or reduced by a whole factor, which for high dynamic range is much the faster way.
+        At its own size, or reduced by a whole factor, which is faster the larger the frame is, and for high
+        dynamic range much faster.
         """
         raw = deinterlace(self.before, self.raw, self.after) if self.raw.interlaced_frame else self.raw
         size = (max(1, self.width // factor), max(1, self.height // factor))
         return self._pixels(raw, self.converters.full, size, EXACT if factor == 1 else REDUCED)
+
+    def grey(self) -> UInt8[np.ndarray, "h w"]:
+        """Brightness at the frame's own size, as coded: it tells where a frame is black, and where not.
+
+        It is much cheaper than :meth:`full`: no lines are filled in, and no high dynamic range is mapped.
+        """
+        return self._scaled(self.raw, self.converters.grey, (self.width, self.height), "gray", EXACT)
 
     def _reduce(self, width: int) -> np.ndarray:
         width = min(width, self.width)
@@ -82,21 +91,22 @@ class Frame:
     def _pixels(
         self, raw: VideoFrame, scaler: VideoReformatter, upright: tuple[int, int], how: int
     ) -> np.ndarray:
+        if not self.hdr:
+            return self._scaled(raw, scaler, upright, "rgb24", how)
+        return tone_map(self._scaled(raw, scaler, upright, "rgb48le", how), self.hdr)
+
+    def _scaled(
+        self, raw: VideoFrame, scaler: VideoReformatter, upright: tuple[int, int], form: str, how: int
+    ) -> np.ndarray:
+        """Upright pixels of a form."""
         width, height = upright[::-1] if self.rotation % 180 else upright
+        matrix = _matrix(raw, self.hdr)
         scaled = scaler.reformat(
-            raw,
-            width,
-            height,
-            "rgb48le" if self.hdr else "rgb24",
-            src_colorspace=_matrix(raw, self.hdr),
-            interpolation=how,
-            threads=1,
+            raw, width, height, form, src_colorspace=matrix, interpolation=how, threads=1
         )
         image = scaled.to_ndarray()
-        if self.hdr:
-            image = tone_map(image, self.hdr)
         if self.mirrored or self.rotation:
-            image = np.ascontiguousarray(_turn(image, self.rotation, self.mirrored))
+            return np.ascontiguousarray(_turn(image, self.rotation, self.mirrored))
         return image
 
 

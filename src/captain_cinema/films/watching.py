@@ -242,15 +242,14 @@ class _Watcher:
             )
         return listed
 
-    def _picture(self, frame: Any) -> dict[str, Any]:
-        image = frame.full()
-        height, width = image.shape[:2]
-        factor = max(1, min(height, width) // (2 * self.task.settings.short_side))
+    def _picture(self, frame: Frame) -> dict[str, Any]:
+        # Far larger than keyframes are, a frame is reduced by a whole factor on its way.
+        factor = max(1, min(frame.height, frame.width) // (2 * self.task.settings.short_side))
         return {
             "seconds": frame.seconds,
-            "width": width,
-            "height": height,
-            "place": self.spool.put(encode_whole(image, factor)),
+            "width": frame.width,
+            "height": frame.height,
+            "place": self.spool.put(encode_whole(frame.full(factor))),
         }
 
     def _fetch_missing(self) -> None:
@@ -282,12 +281,8 @@ def _reduced(frame: Frame) -> Frame:
     return frame
 
 
-def encode_whole(image: UInt8[np.ndarray, "h w 3"], factor: int) -> bytes:
-    """An uncropped frame for the spool, reduced by a whole factor if it is far larger than keyframes are."""
-    if factor > 1:
-        height, width = image.shape[:2]
-        size = (max(1, width // factor), max(1, height // factor))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+def encode_whole(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """An uncropped frame for the spool."""
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
         SPOOL_QUALITY,
