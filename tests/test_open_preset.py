@@ -270,6 +270,19 @@ def test_offloaded_parts_draw_the_same(published_weights: Path, monkeypatch: Any
     assert moved == ["cpu", "cpu"]  # to the device, which is the processor here, and back
 
 
+def test_a_gpu_that_is_too_small_is_one_line(published_weights: Path, monkeypatch: Any) -> None:
+    from captain_cinema.keyframes import open_planner as module
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 MiB")
+
+    planner = open_planner(published_weights)
+    monkeypatch.setattr(module, "sample_tokens", full)
+    with pytest.raises(AbilityError, match="give --offload, or a smaller 'size'") as caught:
+        planner.draw("<Mara> sings.", [], seed=1)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_lora_changes_the_frame(weights: Path, tmp_path: Path) -> None:
     from captain_cinema.backbone.lora import add_lora, save_lora
     from captain_cinema.backbone.mmdit import load_mmdit
@@ -464,6 +477,8 @@ def test_a_hub_that_gives(monkeypatch: Any, weights: Path, film: Path, cinema: R
         (("--preset", "embedded", "--steps", 3), "--steps is for --preset open"),
         (("--preset", "huge"), "no preset 'huge'; use embedded, open or paper"),
         (("--preset", "open", "--lora", "no.safetensors"), "there is no .*no.safetensors.*--lora"),
+        (("--preset", "open", "--steps", 0), "--steps 0 draws nothing; give 1 or more"),
+        (("--preset", "open", "--device", "cuda:77"), "no device 'cuda:77' here; leave --device out"),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -34,8 +34,7 @@ def describe(
         CinemaError: it cannot be used so.
         WeightsError: weights are missing or of another layout, and `known` is empty.
     """
-    if name == "paper" and not models.tuned:
-        raise CinemaError(PAPER)
+    _check(name, models)
     try:
         found = _find(name, models, download=download)
     except WeightsError:
@@ -55,6 +54,22 @@ def describe(
         shots_revision=_shots_revision(models),
         complete_prompts=not models.tuned,
     )
+
+
+def _check(name: str, models: Models) -> None:
+    """Refuse choices that do not go together; nothing is silently ignored.
+
+    Raises:
+        CinemaError: some do not.
+    """
+    if name == "paper" and not models.tuned:
+        raise CinemaError(PAPER)
+    if models.steps is not None and models.steps < 1:
+        raise CinemaError(f"--steps {models.steps} draws nothing; give 1 or more")
+    untuned = {"--lora": models.lora, "--references": models.references, "--offload": models.offload}
+    for option, value in untuned.items():
+        if models.tuned and value:
+            raise CinemaError(f"{option} is for untuned weights; leave it or --tuned out")
 
 
 def _shots_revision(models: Models) -> str:
@@ -100,8 +115,7 @@ def agree(name: str, models: Models) -> Models:
     """
     from captain_cinema.backbone import published
 
-    if name == "paper" and not models.tuned:
-        raise CinemaError(PAPER)
+    _check(name, models)
     try:
         found = _find(name, models, download=False)
     except WeightsError:
@@ -134,15 +148,17 @@ def load(name: str, models: Models, size: tuple[int, int] | None, known: str) ->
     found = _find(name, models, download=False)
     assert found is not None
 
-    device = models.device or best_device()
+    device = usable_device(models.device)
 
     def load_planner() -> Any:
+        from captain_cinema.keyframes.open_planner import enough_memory
         from captain_cinema.keyframes.opening import load_open_planner, load_tuned_planner
 
         size = {"height": facts.height, "width": facts.width}
-        if found.tuned is not None:
-            return load_tuned_planner(found, **size, device=device)
-        return load_open_planner(found, **size, device=device, offload=models.offload)
+        with enough_memory(offload=models.offload):
+            if found.tuned is not None:
+                return load_tuned_planner(found, **size, device=device)
+            return load_open_planner(found, **size, device=device, offload=models.offload)
 
     def load_shots() -> Any:
         import torch
@@ -161,8 +177,18 @@ def load(name: str, models: Models, size: tuple[int, int] | None, known: str) ->
     return Backend(facts=facts, load_planner=load_planner, load_shots=load_shots, one_at_a_time=True)
 
 
-def best_device() -> str:
-    """The first GPU, or the processor."""
+def usable_device(name: str | None) -> str:
+    """Where to compute: as named, or the first GPU, or the processor.
+
+    Raises:
+        CinemaError: there is no such device here.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise CinemaError(f"there is no device {name!r} here; leave --device out, or give cpu") from None
+    return name

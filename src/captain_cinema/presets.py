@@ -57,12 +57,12 @@ class Models:
 
     def kept(self) -> dict[str, Any]:
         """What a film remembers of it."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value}
+        return {key: value for key, value in dataclasses.asdict(self).items() if value not in (None, False)}
 
     def over(self, before: Mapping[str, Any]) -> Models:
         """These choices where there are any, and what a film remembers where there are none."""
         names = {field.name for field in dataclasses.fields(self)}
-        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) not in (None, False)}
         stored = {name: value for name, value in before.items() if name in names}
         return Models(**{**stored, **given})
 

@@ -231,15 +231,37 @@ class OpenPlanner:
 
     @contextmanager
     def _at_work(self, part: Any) -> Iterator[None]:
-        """Have a part on the device while it works; with offloading it goes back to main memory."""
-        if part is None or not self.offload:
-            yield
-            return
-        part.to(self.device)
-        try:
-            yield
-        finally:
-            part.to("cpu")
+        """Have a part on the device while it works; with offloading it goes back to main memory.
+
+        Raises:
+            AbilityError: the device's memory does not hold it.
+        """
+        moves = part is not None and self.offload
+        with enough_memory(offload=self.offload):
+            if moves:
+                part.to(self.device)
+            try:
+                yield
+            finally:
+                if moves:
+                    part.to("cpu")
+
+
+@contextmanager
+def enough_memory(*, offload: bool) -> Iterator[None]:
+    """Say in one line what would fit when the device's memory is used up.
+
+    Raises:
+        AbilityError: it is.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        first = "" if offload else "give --offload, or "
+        raise AbilityError(
+            f"the GPU's memory is used up: {first}a smaller 'size' in script.yaml, or choose another GPU "
+            "with --device; `cinema plan --preset open` counts what fits"
+        ) from error
 
 
 def say_who(caption: str, frames: Sequence[HistoryFrame]) -> str:

@@ -103,8 +103,6 @@ def find_keyframes(
     for place, option in ((lora, "--lora"), (tuned, "--tuned")):
         if place is not None and not place.exists():
             raise WeightsError(f"there is no {place}; name what is there with {option}")
-    if tuned is not None and lora is not None:
-        raise AbilityError("--lora is for untuned weights; leave it or --tuned out")
     clip = None if retrieval == "text" else _find_clip(weights, download=download)
     if retrieval != "text" and clip is None:
         return None
