@@ -36,9 +36,8 @@ def test_a_table_and_a_result(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     output = folder / "results" / "cuts.json"
-    monkeypatch.setattr(
-        sys, "argv", ["cuts", str(folder), "--output", str(output), "--detectors", "adaptive", "threshold"]
-    )
+    given = f"cuts {folder} --output {output} --sweep --detectors adaptive threshold"
+    monkeypatch.setattr(sys, "argv", given.split(" "))
     cuts.main()
     result = json.loads(output.read_text())
     film = result["films"]["film.mp4"]
@@ -48,15 +47,17 @@ def test_a_table_and_a_result(
     assert result["all"]["adaptive"]["build"] == found
     assert film["scores"]["threshold"]["alone"]["recall"] == 0
     shown = capsys.readouterr().out.splitlines()
-    assert len(shown) == 4
+    assert len(shown) == 6
+    assert shown[5].startswith("adaptive: 1.3 ")
+    assert result["sweep"]["adaptive"]["1.7"] == found
     assert shown[2].startswith("| adaptive | 100.0 / 66.7 / 80.0 | 100.0 / 66.7 / 80.0 |")
     assert shown[2].endswith("| BBC 91.6, ClipShots 55.8 |")
-    assert len({line.count("|") for line in shown}) == 1
+    assert len({line.count("|") for line in shown[:4]}) == 1
 
 
 def test_folders_without_known_cuts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CinemaError, match=r"manifest\.json is not there"):
-        cuts.measure(tmp_path, ["adaptive"])
+        cuts.films_with_known_cuts(tmp_path)
     (tmp_path / "manifest.json").write_text('[{"file": "film.mp4"}]')
     with pytest.raises(CinemaError, match="no film"):
-        cuts.measure(tmp_path, ["adaptive"])
+        cuts.films_with_known_cuts(tmp_path)
