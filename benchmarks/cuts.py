@@ -218,9 +218,9 @@ def sweep(
     known: dict[Path, dict[str, Any]], detectors: Sequence[Detector]
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """What several thresholds give on all films together."""
-    totals = {
-        (one, limit): CutScore(hits=0, false=(), missed=()) for one in detectors for limit in SWEEP[one]
-    }
+    nothing = CutScore(hits=0, false=(), missed=())
+    totals: dict[tuple[Detector, float], CutScore]
+    totals = {(detector, limit): nothing for detector in detectors for limit in SWEEP[detector]}
     for path, cuts in known.items():
         facts = probe(path)
         finders: dict[tuple[Detector, float], SceneDetectFinder] = {}
