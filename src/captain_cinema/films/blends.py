@@ -13,6 +13,7 @@ the contrast of a mix of two pictures that have nothing to do with each other st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,9 @@ RATE = 25.0
 LENGTHS = (5, 7, 10, 14, 19, 26, 36, 48, 60)
 """Of the windows, in samples."""
 LENGTHS_ARRAY = np.array(LENGTHS)
+NEAREST = cv2.INTER_NEAREST
 HISTORY = 128
+RING = np.arange(2 * HISTORY) % HISTORY
 SETTLE = 10
 FLASH = 14
 """Samples before a blend that are looked at for the picture that follows it."""
@@ -113,6 +116,8 @@ class BlendFinder:
         self._samples: dict[int, _Sample] = {}
         self._thumbs = np.zeros((HISTORY, THUMB[0] * THUMB[1] * 3), np.float32)
         self._products = np.zeros((HISTORY, HISTORY))
+        self._norms = np.zeros(HISTORY)
+        """Its diagonal."""
         self.first_picture = -1
         """The first frame that was not of one colour, among those looked at; -1 before."""
         self._newest = -1
@@ -177,14 +182,19 @@ class BlendFinder:
         return float(steps[2]) > max(9.0 * thumbs.shape[1] ** 0.5, 2.5 * float(np.delete(steps, 2).max()))
 
     def _add(self, index: int, number: int, seconds: float, image: np.ndarray) -> None:
-        coarse = image[::2, ::2] if min(image.shape[:2]) > 2 * THUMB[0] else image
+        coarse = image
+        if min(image.shape[:2]) > 2 * THUMB[0]:  # every second pixel of every second row
+            size = (image.shape[1] // 2, (image.shape[0] + 1) // 2)
+            even = image.shape[1] % 2 == 0
+            coarse = cv2.resize(image[::2], size, interpolation=NEAREST) if even else image[::2, ::2]
         small = np.asarray(cv2.resize(coarse, THUMB, interpolation=cv2.INTER_AREA), np.float32) - 128
-        luma = (small @ LUMA).ravel()
+        luma = small.reshape(-1, 3) @ LUMA
         mean = float(luma.mean())
         luma -= mean
         thumb = small.ravel()
+        deviation = math.sqrt(float(luma @ luma) / len(luma))
         self._samples[index] = _Sample(
-            number=number, seconds=seconds, thumb=thumb, luma=luma, mean=mean, deviation=float(luma.std())
+            number=number, seconds=seconds, thumb=thumb, luma=luma, mean=mean, deviation=deviation
         )
         self._samples.pop(index - HISTORY, None)
         if self.first_picture < 0 and not self._samples[index].plain:
@@ -194,6 +204,7 @@ class BlendFinder:
         row = index % HISTORY
         self._thumbs[row] = thumb
         self._products[row] = self._products[:, row] = self._thumbs @ thumb
+        self._norms[row] = self._products[row, row]
 
     def _windows(self, last: int) -> Iterator[_Window]:
         """Windows ending at the newest sample in which the way from first to last is gone step by step."""
@@ -201,23 +212,27 @@ class BlendFinder:
         firsts = firsts[firsts >= self._oldest]
         if not len(firsts):
             return
-        at = self._products
-        one, second, before, newest = (index % HISTORY for index in (firsts, firsts + 1, last - 1, last))
-        own, shared = at[one, one], at[one, newest]
-        ways = own + at[newest, newest] - 2 * shared
-        with np.errstate(divide="ignore", invalid="ignore"):
-            head = (at[second, newest] - at[second, one] - shared + own) / ways
-            tail = (at[before, newest] - at[before, one] - shared + own) / ways
-        values = THUMB[0] * THUMB[1] * 3
-        worth_it = (ways > 25.0 * values) & (head < 0.14) & (tail > 0.86)
+        at, values = self._products, THUMB[0] * THUMB[1] * 3
+        before, newest = (last - 1) % HISTORY, last % HISTORY
+        one = firsts % HISTORY
+        own, shared = self._norms[one], at[newest, one]
+        ways = own + self._norms[newest] - 2 * shared
+        far = ways > 25.0 * values
+        if not far.any():  # as in most shots most of the time
+            return
+        firsts, one, own, shared, ways = (array[far] for array in (firsts, one, own, shared, ways))
+        second = (firsts + 1) % HISTORY
+        head = (at[newest, second] - at[second, one] - shared + own) / ways
+        tail = (at[before, newest] - at[before, one] - shared + own) / ways
+        worth_it = (head < 0.14) & (tail > 0.86)
         for first, way in zip(firsts[worth_it].tolist(), ways[worth_it].tolist(), strict=True):
-            places = np.arange(first, last + 1) % HISTORY
-            start, end = at[places, places[0]], at[places, places[-1]]
+            places = RING[first % HISTORY :][: last + 1 - first]
+            start, end = at[places[0]][places], at[newest][places]
             mix = (end - start - start[-1] + start[0]) / way
-            steps = np.diff(mix)
+            steps = mix[1:] - mix[:-1]
             if steps.max() > 0.45 or steps.min() < -0.12:
                 continue
-            norms = at[places, places]
+            norms = self._norms[places]
             rest = np.sqrt(np.maximum(norms + start[0] - 2 * start - mix**2 * way, 0) / way)
             mixed = np.flatnonzero((mix > 0.05) & (mix < 0.95))
             if len(mixed) < 3 or rest.max() > 0.55:

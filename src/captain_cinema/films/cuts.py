@@ -37,6 +37,7 @@ HISTOGRAM_THRESHOLD = 0.19
 ROUNDING = 0.002
 """Seconds by which stamps in whole milliseconds may make a shot look too short."""
 TICK = Fraction(1, 1_000_000)
+SECONDS_A_TICK = float(TICK)
 
 
 class CutFinder(Protocol):
@@ -155,6 +156,35 @@ def scene_detector(settings: FilmSettings) -> SceneDetector:
             raise ValueError(f"PySceneDetect has no detector {other}")
 
 
+def quickened(detector: SceneDetector) -> SceneDetector:
+    """The same detector with the same scores, summed up by OpenCV rather than by NumPy.
+
+    Of PySceneDetect's time on a frame, sums of the differences of hue, saturation and brightness take half.
+    """
+    from scenedetect.detectors import ContentDetector
+
+    if not isinstance(detector, ContentDetector) or detector._weights.delta_edges > 0:
+        return detector
+
+    def score(time: FrameTimecode, image: np.ndarray) -> float:
+        hue, saturation, brightness = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
+        last, detector._last_frame = (
+            detector._last_frame,
+            ContentDetector._FrameData(hue, saturation, brightness, None),
+        )
+        if last is None:
+            return 0.0
+        pairs = ((hue, last.hue), (saturation, last.sat), (brightness, last.lum))
+        changes = [cv2.norm(here, there, cv2.NORM_L1) / here.size for here, there in pairs]
+        weights = detector._weights
+        return sum(change * weight for change, weight in zip((*changes, 0.0), weights, strict=True)) / sum(
+            map(abs, weights)
+        )
+
+    detector._calculate_frame_score = score
+    return detector
+
+
 class SceneDetectFinder:
     """A detector of PySceneDetect, fed with frames that were decoded for it.
 
@@ -165,8 +195,9 @@ class SceneDetectFinder:
     """
 
     def __init__(self, detector: SceneDetector, fps: float, *, shortest: float) -> None:
-        self._detector = detector
+        self._detector = quickened(detector)
         self._fps = Fraction(fps).limit_denominator(1_000_000)
+        self._step = 1 / float(self._fps)
         # Content cuts that come thick are merged into the last of them, told a shortest shot later.
         self.lag = 2 + max(ADAPTIVE_WINDOW, round(shortest * fps + 0.5))
         self._looker = Looker()
@@ -200,9 +231,10 @@ class SceneDetectFinder:
         if self._newest < 0 or frame.seconds > self._clock:
             self._clock = frame.seconds
         else:
-            self._clock += 1 / float(self._fps)
+            self._clock += self._step
         self._newest = frame.number
-        return FrameTimecode(Timecode(pts=round(self._clock / TICK), time_base=TICK), fps=self._fps)
+        ticks = round(self._clock / SECONDS_A_TICK)
+        return FrameTimecode(Timecode(pts=ticks, time_base=TICK), fps=self._fps)
 
     def _cuts(self, times: list[FrameTimecode]) -> list[Cut]:
         cuts = []

@@ -187,6 +187,7 @@ class Film:
             stretches=tuple(self._stretch_folder(stretch) for stretch in self.plan.stretches),
             out=self.folder / "draft",
             key=self.key,
+            threads=self.threads,
         )
         return [self._job(finish, task, self._finished, RANK_FINISH)]
 

@@ -6,14 +6,16 @@ annotator, and on thresholds: it is judged anew whenever it is opened.
 
 from __future__ import annotations
 
+import os
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -22,16 +24,20 @@ from jaxtyping import UInt8
 from captain_cinema.films.borders import BorderFinder, crop_two_to_one
 from captain_cinema.films.duplicates import Key
 from captain_cinema.films.quality import Quality, judge, measure, perceptual_hash
-from captain_cinema.films.records import Crop, Cut, FilmRecord, KeyframeRecord, Picture
+from captain_cinema.films.records import Crop, Cut, FilmRecord, KeyframeRecord, Picture, Role
 from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.spool import Place, Spool, SpoolError, SpoolWriter
 from captain_cinema.films.store.pictures import encode_jpeg, preview
-from captain_cinema.films.store.records import NOWHERE, film_dict, film_of, keyframe_of, keyframe_row
+from captain_cinema.films.store.records import NOWHERE, ROLES, film_dict, film_of, keyframe_of, keyframe_row
 from captain_cinema.films.watching import place_of
 
 WHOLE_WIDTH = 240
+MOST_THREADS = 8
 LIBRARIES = ("av", "numpy", "opencv-python-headless", "scenedetect-headless")
 """What decides how a film comes out."""
+
+
+T, R = TypeVar("T"), TypeVar("R")
 
 
 class Unmatched(Exception):
@@ -49,6 +55,8 @@ class FinishTask:
     out: Path
     key: str
     """Digest of the settings that the draft depends on."""
+    threads: int = 1
+    """That crop, measure and encode; 0 for as many as there are cores. The result does not depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +82,24 @@ def finish(task: FinishTask) -> FinishedDraft:
         return FinishedDraft(outcome="broken")
     borders = BorderFinder.of([spool.index["borders"] for spool in spools])
     spent: defaultdict[str, float] = defaultdict(float)
+
+    def choose(wanted: tuple[int, dict[str, Any], Role]) -> _Ready | None:
+        number, shot, role = wanted
+        start = time.perf_counter()
+        candidates = _Candidates(spools[shot["stretch"]], borders, task.settings, number, shot)
+        best = candidates.best([one for one in shot["choices"] if one["role"] == role], task.film.id)
+        chosen = time.perf_counter()
+        return None if best is None else _ready(best, task.settings, crop=chosen - start, begun=chosen)
+
+    shots = list(enumerate(joined.shots, start=1))
     with SpoolWriter(task.out) as out:
         entries = []
-        for number, shot in enumerate(joined.shots, start=1):
-            for role in ("middle", "first"):
-                choices = [choice for choice in shot["choices"] if choice["role"] == role]
+        for ready in _each(choose, [(*shot, role) for shot in shots for role in ROLES], task.threads):
+            if ready is not None:
                 start = time.perf_counter()
-                candidates = _Candidates(spools[shot["stretch"]], borders, task.settings, number, shot)
-                best = candidates.best(choices, task.film.id)
-                spent["crop"] += time.perf_counter() - start
-                if best is not None:
-                    start = time.perf_counter()
-                    entries.append(_entry(out, best, task.settings))
-                    spent["write"] += time.perf_counter() - start
+                entries.append(ready.entry | {name: out.put(data) for name, data in ready.files.items()})
+                spent["crop"] += ready.crop
+                spent["write"] += ready.write + time.perf_counter() - start
         record = _record(task, joined)
         out.finish({"key": task.key, "record": film_dict(record), "keyframes": entries})
     return FinishedDraft(outcome="done", spent=dict(spent))
@@ -242,14 +255,46 @@ def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int) -> UInt8[np.ndarray,
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _entry(out: SpoolWriter, judged: Judged, settings: FilmSettings) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A keyframe that is encoded."""
+
+    entry: dict[str, Any]
+    files: dict[str, bytes]
+    crop: float
+    """Seconds of cutting, measuring and judging."""
+    write: float
+    """Seconds of encoding."""
+
+
+def _ready(judged: Judged, settings: FilmSettings, *, crop: float, begun: float) -> _Ready:
     whole = judged.picture.whole
-    return {
-        "row": keyframe_row(judged.record, NOWHERE),
-        "quality": asdict(judged.quality),
-        "jpeg": out.put(encode_jpeg(judged.picture.image, settings.quality)),
-        "whole": out.put(b"" if whole is None else preview(whole)),
+    files = {
+        "jpeg": encode_jpeg(judged.picture.image, settings.quality),
+        "whole": b"" if whole is None else preview(whole),
     }
+    entry = {"row": keyframe_row(judged.record, NOWHERE), "quality": asdict(judged.quality)}
+    return _Ready(entry=entry, files=files, crop=crop, write=time.perf_counter() - begun)
+
+
+def _each(work: Callable[[T], R], tasks: Sequence[T], threads: int) -> Iterator[R]:
+    """The results in order, a few made ahead by other threads: the work is OpenCV's, which lets them run."""
+    workers = threads or min(MOST_THREADS, os.cpu_count() or 1)
+    if workers == 1:
+        yield from map(work, tasks)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="finish") as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(work, task))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _record(task: FinishTask, joined: Joined) -> FilmRecord:

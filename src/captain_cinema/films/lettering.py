@@ -58,7 +58,7 @@ def text_share(grey: UInt8[np.ndarray, "h w"]) -> float:
         cv2.convertScaleAbs(cv2.Sobel(small, cv2.CV_16S, *way), alpha=0.5) for way in ((1, 0), (0, 1))
     )
     slopes = np.asarray(cv2.add(across, down))
-    edges = slopes > max(20.0, 0.25 * float(np.percentile(slopes, 99.5)))
+    edges = slopes > max(20.0, 0.25 * percentile(slopes, 99.5))
     count = int(edges.sum())
     if count < FEWEST_EDGES:
         return 0.0
@@ -81,47 +81,61 @@ def lines_of_text(grey: UInt8[np.ndarray, "h w"], scale: Scale) -> Iterator[tupl
     element = cv2.getStructuringElement(cv2.MORPH_RECT, (scale.stroke, scale.stroke))
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         standing_out = np.asarray(cv2.morphologyEx(grey, operation, element))
-        limit = max(25.0, 0.5 * float(np.percentile(standing_out, 99.7)))
+        limit = max(25.0, 0.5 * percentile(standing_out, 99.7))
         strokes = (standing_out > limit).astype(np.uint8)
         gap = cv2.getStructuringElement(cv2.MORPH_RECT, scale.gap)
         blobs = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, gap)
         boxes = cv2.connectedComponentsWithStats(blobs, connectivity=8)[2][1:]
-        for left, top, width, height, _ in boxes.tolist():
-            if height < 3 or width < max(10, 1.8 * height) or height > 2.2 * scale.stroke:
-                continue
+        wide, high = boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]
+        like_lines = (high >= 3) & (wide >= np.maximum(10, 1.8 * high)) & (high <= 2.2 * scale.stroke)
+        for left, top, width, height, _ in boxes[like_lines].tolist():
             box = (slice(top, top + height), slice(left, left + width))
             if is_lettering(grey[box], strokes[box]):
                 yield left, top, left + width, top + height
 
 
+def percentile(values: UInt8[np.ndarray, "h w"], share: float) -> float:
+    """As NumPy has it, by counting: faster for bytes than sorting."""
+    reached = np.cumsum(np.bincount(values.ravel(), minlength=256))
+    place = share / 100 * (values.size - 1)
+    lower = int(place)
+    low, high = np.searchsorted(reached, [lower, min(lower + 1, values.size - 1)], side="right").tolist()
+    return low + (high - low) * (place - lower)
+
+
 def is_lettering(grey: UInt8[np.ndarray, "h w"], strokes: UInt8[np.ndarray, "h w"]) -> bool:
     """Whether strokes in a box are letters on an even ground."""
+    if not 0.12 < cv2.countNonZero(strokes) / strokes.size < 0.75:
+        return False
     inside = strokes.astype(bool)
-    if not 0.12 < float(inside.mean()) < 0.75:
-        return False
-    ground = grey[cv2.dilate(strokes, np.ones((3, 3), np.uint8)) == 0]
-    unevenness = float(ground.std()) if len(ground) >= 5 else 0.0
-    contrast = abs(float(np.median(grey[inside])) - float(np.median(grey[~inside])))
-    if unevenness > 3 + 0.2 * contrast:
-        return False
+    # The quickest questions first; most boxes are none.
     height, width = grey.shape
-    if two_levels(grey) < (TWO_LEVELS_SMALL if height < SMALL_LINE else TWO_LEVELS):
-        return False
-    changes = np.abs(np.diff(strokes.astype(np.int8), axis=1)).sum(1)
+    changes = (inside[:, 1:] != inside[:, :-1]).sum(1)
     if int(changes.max()) < width / height:
         return False
     # Stems are nearly as high as their line; the specks of a texture are not.
     stems = cv2.erode(strokes, np.ones((math.ceil(0.4 * height), 1), np.uint8), borderValue=0)
-    return float(np.asarray(stems).any(0).mean()) > 0.05
+    if float(np.asarray(stems).any(0).mean()) <= 0.05:
+        return False
+    if two_levels(grey) < (TWO_LEVELS_SMALL if height < SMALL_LINE else TWO_LEVELS):
+        return False
+    ground = grey[cv2.dilate(strokes, np.ones((3, 3), np.uint8)) == 0]
+    unevenness = float(ground.std()) if len(ground) >= 5 else 0.0
+    contrast = abs(float(np.median(grey[inside])) - float(np.median(grey[~inside])))
+    return unevenness <= 3 + 0.2 * contrast
 
 
 def two_levels(grey: UInt8[np.ndarray, "h w"]) -> float:
     """Share of the variance of brightness that the best two levels explain (Otsu, 1979)."""
-    spread = float(grey.var())
     limit, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    above = grey > limit
-    share = float(above.mean())
-    if not 0 < share < 1:
+    first = int(limit) + 1
+    counts = np.bincount(grey.ravel(), minlength=256)
+    light, all_levels = counts[first:], np.arange(256)
+    above, total = int(light.sum()), grey.size
+    if not 0 < above < total:
         return 0.0
-    apart = float(grey[above].mean()) - float(grey[~above].mean())
+    levels, levels_above = int(counts @ all_levels), int(light @ all_levels[first:])
+    spread = float(counts @ all_levels**2) / total - (levels / total) ** 2
+    share = above / total
+    apart = levels_above / above - (levels - levels_above) / (total - above)
     return share * (1 - share) * apart**2 / spread

@@ -33,10 +33,12 @@ class Quality:
 def measure(image: UInt8[np.ndarray, "h w 3"]) -> Quality:
     """Measure a keyframe, RGB, as it is stored."""
     grey = grey_of(image)
+    mean, deviation = cv2.meanStdDev(grey)
+    _, sharpness = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
     return Quality(
-        luma=float(grey.mean()),
-        deviation=float(grey.std()),
-        sharpness=float(np.asarray(cv2.Laplacian(grey, cv2.CV_32F)).std()),
+        luma=float(mean[0, 0]),
+        deviation=float(deviation[0, 0]),
+        sharpness=float(sharpness[0, 0]),
         text_share=text_share(grey),
     )
 
