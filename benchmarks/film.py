@@ -75,6 +75,7 @@ def take_turns(variants: Variants, repeats: int) -> dict[str, float]:
 
 def time_keyframes(planner: KeyframePlanner, film: story.PlayhouseFilm, repeats: int) -> dict[str, Any]:
     """Seconds a keyframe and tokens of memory: GoldenMem, all frames at full size, no memory at all."""
+    assert planner.retriever is not None
     frames = [render.draw(shot.state, height=planner.settings.height) for shot in film.shots]
     history = [
         HistoryFrame(

@@ -524,3 +524,10 @@ def test_a_preset_that_changes_forgets_its_weights(film: Path, weights: Path, ci
     assert code == 0, err
     assert (data["preset"], data["keyframes"]["made"]) == ("embedded", [1])
     assert json.loads((film / ".cinema.json").read_text())["models"] == {}
+
+
+def test_the_table_in_the_docs_is_the_code() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "open.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| black-forest-labs/")]
+    told = {line.split()[1]: line.split("|")[2].strip() for line in rows}
+    assert told == {model.repo: model.licence for model in published.MODELS if "FLUX" in model.name}

@@ -211,8 +211,8 @@ def licence_of(folder: Path) -> str:
         if stated:
             return stated.lower()
     config = _json_or_nothing(folder / "transformer" / "config.json")
-    size = (config.get("num_attention_heads"), config.get("joint_attention_dim"))
-    return _BY_SIZE.get(size, "not stated")  # pyright: ignore[reportArgumentType]
+    heads, width = config.get("num_attention_heads"), config.get("joint_attention_dim")
+    return next((licence for size, licence in _BY_SIZE.items() if size == (heads, width)), "not stated")
 
 
 def check_licence(

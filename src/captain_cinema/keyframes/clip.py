@@ -80,7 +80,7 @@ def load_clip(folder: Path, *, device: str | torch.device = "cpu") -> ClipRetrie
 
     read_class(folder, "picture encoder", ("CLIPModel",))
     with refusing(folder, "picture encoder"):
-        model, loading = CLIPModel.from_pretrained(
+        model, loading = CLIPModel.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
             folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
     lacking = [*loading["missing_keys"]]

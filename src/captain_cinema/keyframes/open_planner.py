@@ -236,15 +236,15 @@ class OpenPlanner:
         Raises:
             AbilityError: the device's memory does not hold it.
         """
-        moves = part is not None and self.offload
+        mover = part if self.offload else None
         with enough_memory(offload=self.offload):
-            if moves:
-                part.to(self.device)
+            if mover is not None:
+                mover.to(self.device)
             try:
                 yield
             finally:
-                if moves:
-                    part.to("cpu")
+                if mover is not None:
+                    mover.to("cpu")
 
 
 @contextmanager
