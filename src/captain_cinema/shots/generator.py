@@ -15,7 +15,7 @@ from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
-from captain_cinema.errors import WeightsError
+from captain_cinema.errors import AbilityError, WeightsError
 from captain_cinema.flow.sampler import Velocity, euler
 from captain_cinema.flow.schedule import timesteps
 from captain_cinema.shots.abilities import (
@@ -119,6 +119,8 @@ class ShotGenerator:
             AbilityError: a request asks for what this backend cannot do; raised before anything is filmed.
         """
         self._check(requests)
+        for place, request in enumerate(requests, start=1):
+            _check_alike([request], number=request.number or place)
         return self._one_by_one(requests, progress)
 
     def generate_together(
@@ -131,6 +133,7 @@ class ShotGenerator:
         """
         self._check(requests)
         check_together(requests, self.abilities)
+        _check_alike(requests, number=1)
         return self._together(requests, progress)
 
     def _check(self, requests: Sequence[ShotRequest]) -> None:
@@ -229,6 +232,21 @@ class ShotGenerator:
         drawn = [torch.randn(channels, 1, height, width, generator=generator) for _ in range(slots)]
         empty = torch.zeros(channels, 0, height, width)
         return torch.cat([empty, *drawn], dim=1).to(clean.latents.device)
+
+
+def _check_alike(requests: Sequence[ShotRequest], *, number: int) -> None:
+    """Refuse pictures of several sizes in one denoising: they share a tensor."""
+    sizes = {
+        picture.shape[:2]: request.number or number
+        for request in requests
+        for picture in (*request.context, request.keyframe)
+    }
+    if len(sizes) > 1:
+        (height, width), (other_height, other_width) = list(sizes)[:2]
+        raise AbilityError(
+            f"shot {list(sizes.values())[-1]}: pictures of {width}x{height} and of "
+            f"{other_width}x{other_height} cannot be filmed together; scale them to one size"
+        )
 
 
 def _given(requests: Sequence[ShotRequest], pairs: int) -> Bool[Tensor, "b pairs"]:

@@ -308,7 +308,10 @@ def add_trained_lora(model: WanTransformer3DModel, place: Path) -> None:
     from safetensors.torch import load_file
 
     try:
-        model.load_lora_adapter(load_file(file), prefix="transformer")
+        weights = load_file(file)
+        if not weights or not all(name.startswith("transformer.") for name in weights):
+            raise ValueError("it holds no weights of a transformer")  # peft would only warn
+        model.load_lora_adapter(weights, prefix="transformer")
         model.fuse_lora()
         model.unload_lora()
     except Exception as error:
@@ -372,4 +375,4 @@ def _need(module: str, what: str, extra: str) -> None:
 
     if find_spec(module) is None:
         package = f'"captain-cinema[{extra}]"' if extra else module
-        raise AbilityError(f"{what} needs {module}: pip install {package}")
+        raise AbilityError(f"{what}: {module} is missing; pip install {package}")
