@@ -94,7 +94,7 @@ def train(
         log_to: trackio, wandb or tensorboard, besides metrics.jsonl.
         log_every: steps between two lines of figures.
         save_every: steps between two checkpoints.
-        sheet_every: steps between two sample sheets.
+        sheet_every: steps between two sample sheets; 0 draws none.
         compile: let torch.compile fuse what it can; takes a minute at the start, and a C++ compiler.
         resume: refuse to start anew when there is no checkpoint in the folder.
         install: put the trained weights into the package at the end.

@@ -118,6 +118,7 @@ class RunOptions:
     log_every: int = 20
     save_every: int = 200
     sheet_every: int = 1000
+    """Steps between two sample sheets, besides the last; 0 draws none."""
     device: str = "cpu"
     autocast: bool = False
     """bfloat16 where it is the faster: see `train.precision`."""
@@ -293,13 +294,13 @@ class Trainer:
                 sums, count = {}, 0
             if self.step % options.save_every == 0 and self.step < optimisation.steps:
                 self.save()
-            if self.step % options.sheet_every == 0 and self.step < optimisation.steps:
+            if options.sheet_every and not self.step % options.sheet_every and self.step < optimisation.steps:
                 self.show()
             late = options.minutes is not None and time.monotonic() - started > options.minutes * 60
             if not self.world.all_true(not late):
                 break
         self.save(last=True)
-        self.show(sheet=self.step >= optimisation.steps)
+        self.show(sheet=self.step >= optimisation.steps and options.sheet_every > 0)
         self.export()
         return {
             "step": self.step,
