@@ -56,15 +56,15 @@ class Models:
     """Keep the parts in main memory and bring each to the GPU while it works."""
 
     def kept(self) -> dict[str, Any]:
-        """What a film remembers of it."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value not in (None, False)}
+        """What a film remembers of it: whatever was chosen."""
+        fields = dataclasses.asdict(self)
+        return {key: value for key, value in fields.items() if value is not None and value is not False}
 
     def over(self, before: Mapping[str, Any]) -> Models:
         """These choices where there are any, and what a film remembers where there are none."""
         names = {field.name for field in dataclasses.fields(self)}
-        given = {name: getattr(self, name) for name in names if getattr(self, name) not in (None, False)}
         stored = {name: value for name, value in before.items() if name in names}
-        return Models(**{**stored, **given})
+        return Models(**{**stored, **self.kept()})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from typing import Any
 from captain_cinema.backbone.folders import first_line
 from captain_cinema.errors import AbilityError, WeightsError
 
+_LOG = logging.getLogger(__name__)
+
 PERMISSIVE = ("apache-2.0", "mit", "bsd-3-clause", "not stated")
 """Licences that let one do as one likes; whoever wrote weights of their own need not state one."""
 
@@ -27,7 +30,7 @@ HUB_FILES = (
     "*/*.safetensors",
     "*/*.txt",
     "*/*.jinja",
-    "*.txt",
+    "*/*.model",
     "README.md",
     "LICENSE*",
 )
@@ -128,6 +131,8 @@ def hub_folder(model: Published, *, download: bool) -> Path | None:
         )
     except ImportError:
         raise AbilityError("weights from the hub need a package: pip install huggingface_hub") from None
+    if download and hub_folder(model, download=False) is None:
+        _LOG.info("fetching %s from the hub, %d GB: %s", model.name, model.gigabytes, model.page)
     elsewhere = f"or download {model.page} on another machine and name its folder with --weights"
     try:
         return Path(
