@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "script": {"errors"},
-    "presets": GROUND,
+    "backend": GROUND,
+    "presets": GROUND | {"backend"},
     "open_preset": GROUND | {"presets"},
     "project": GROUND | {"presets"},
     "writer": GROUND,
@@ -47,6 +48,7 @@ ASSEMBLERS = {"presets", "open_preset"}
 LIGHT = {
     "errors",
     "script",
+    "backend",
     "presets",
     "open_preset",
     "progress",
