@@ -78,8 +78,8 @@ class Filmed:
     seconds: float
     """It took to film, its share of a block."""
     sound: bool
-    process: int
-    """Who filmed it."""
+    shown: int
+    """How many other keyframes it was shown, the last ones of those that it could have been."""
 
 
 def film(task: Task, models: Any, progress: Progress | None = None) -> tuple[Filmed, ...]:
@@ -95,7 +95,7 @@ def film(task: Task, models: Any, progress: Progress | None = None) -> tuple[Fil
     try:
         for shot, footage in zip(task.shots, _footage(task, models, progress), strict=True):
             if shot.scratch is not None:
-                filmed.append(_write(task, shot, footage, started))
+                filmed.append(_write(task, shot, footage, started, shown=len(_shown(shot, models))))
                 started = time.perf_counter()
     except BaseException:
         for done in filmed:
@@ -112,7 +112,7 @@ def _footage(task: Task, models: Any, progress: Progress | None) -> Iterator[np.
         yield from film_block(models.planner, models.shots, _wordings(task), progress=progress)
         return
     for shot in task.shots:
-        yield from models.shots.generate([_request(task, shot)], progress=progress)
+        yield from models.shots.generate([_request(task, shot, models)], progress=progress)
 
 
 def _wordings(task: Task) -> list[Any]:
@@ -130,7 +130,7 @@ def _wordings(task: Task) -> list[Any]:
     ]
 
 
-def _request(task: Task, shot: ShotTask) -> ShotRequest:
+def _request(task: Task, shot: ShotTask, models: Any) -> ShotRequest:
     def picture(path: Path) -> np.ndarray:
         return read_picture(path, height=task.height, width=task.width)
 
@@ -142,13 +142,14 @@ def _request(task: Task, shot: ShotTask) -> ShotRequest:
     else:
         assert shot.keyframe is not None, f"method {task.method} films from keyframes"
         keyframe = picture(shot.keyframe)
+    context = _shown(shot, models)
     return ShotRequest(
         keyframe=keyframe,
         caption=shot.caption,
         film_caption=shot.film_caption,
         seconds=shot.seconds,
         seed=shot.seed,
-        context=tuple(picture(path) for path in shot.context),
+        context=tuple(picture(path) for path in context),
         number=shot.number,
         last_keyframe=None if shot.last_keyframe is None else picture(shot.last_keyframe),
         last_at=shot.last_at,
@@ -156,7 +157,16 @@ def _request(task: Task, shot: ShotTask) -> ShotRequest:
     )
 
 
-def _write(task: Task, shot: ShotTask, footage: np.ndarray | Footage, started: float) -> Filmed:
+def _shown(shot: ShotTask, models: Any) -> tuple[Path, ...]:
+    """The other keyframes that these weights can be shown; untuned ones see none, and the record says so."""
+    able = getattr(models.shots, "abilities", None)
+    most = len(shot.context) if able is None else able.max_context
+    return shot.context[len(shot.context) - min(most, len(shot.context)) :]
+
+
+def _write(
+    task: Task, shot: ShotTask, footage: np.ndarray | Footage, started: float, *, shown: int
+) -> Filmed:
     assert shot.scratch is not None
     if isinstance(footage, Footage):
         frames, track = footage.frames, SoundTrack.of(footage.sound, footage.rate)
@@ -174,7 +184,7 @@ def _write(task: Task, shot: ShotTask, footage: np.ndarray | Footage, started: f
         frames=count,
         seconds=time.perf_counter() - started,
         sound=track is not None,
-        process=os.getpid(),
+        shown=shown,
     )
 
 

@@ -263,7 +263,7 @@ def _publish(production: Production, status: ShotStatus, filmed: Filmed) -> None
         "caption": status.plan.shot.caption,
         "take": status.plan.take,
         "inputs": dict(status.clip_inputs),
-        "shown": [seen.number for seen in status.context],
+        "shown": [seen.number for seen in status.context[len(status.context) - filmed.shown :]],
         "frames": filmed.frames,
         "sound": filmed.sound,
     }
