@@ -32,6 +32,7 @@ from captain_cinema.films.cuts import (
     JoinedFinder,
     SceneDetectFinder,
     scene_detector,
+    shortest_shot,
 )
 from captain_cinema.films.decode import Frame, decode
 from captain_cinema.films.media import probe
@@ -45,9 +46,9 @@ SHIPPED_SHORTEST = 1.0
 """Seconds that hold the 15 frames of PySceneDetect's own shortest shot, at 15 frames a second or more."""
 SWEEP: dict[Detector, tuple[float, ...]] = {
     "adaptive": (1.3, 1.5, 1.7, 2.0, 2.5, 3.0),
-    "content": (22.0, 26.0, 30.0, 34.0, 38.0),
-    "hash": (0.35, 0.4, 0.45, 0.5),
-    "histogram": (0.1, 0.15, 0.19, 0.25, 0.3),
+    "content": (22.0, 24.5, 27.0, 30.0, 34.0),
+    "hash": (0.3, 0.35, 0.4, 0.45, 0.5),
+    "histogram": (0.1, 0.15, 0.2, 0.25, 0.3),
 }
 """Thresholds around the defaults."""
 BY_EYE = {"nasa_13013.mp4": {"hard": [202], "gradual": [(127, 150)]}}
@@ -102,7 +103,7 @@ class Watcher:
             self.alone = Tapped(TransNetFinder())
         else:
             tuned = scene_detector(settings)
-            self.alone = Tapped(SceneDetectFinder(tuned, fps, shortest=settings.shortest_shot))
+            self.alone = Tapped(SceneDetectFinder(tuned, fps, shortest=shortest_shot(settings)))
             self.shipped = Tapped(SceneDetectFinder(type(tuned)(), fps, shortest=SHIPPED_SHORTEST))
         self._joined = JoinedFinder(self.alone, BlendFinder(fps))
 
@@ -227,7 +228,7 @@ def sweep(
         for detector, limit in totals:
             settings = FilmSettings(detector=detector, threshold=limit)
             finders[detector, limit] = SceneDetectFinder(
-                scene_detector(settings), facts.fps or DEFAULT_FPS, shortest=settings.shortest_shot
+                scene_detector(settings), facts.fps or DEFAULT_FPS, shortest=shortest_shot(settings)
             )
         found: dict[tuple[Detector, float], list[Cut]] = {key: [] for key in finders}
         for frame in decode(path, facts)[0]:

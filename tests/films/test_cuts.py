@@ -11,7 +11,14 @@ import pytest
 from drawn import mixed, picture, write_film
 from real_films import BATTLE, BUNNY, DRAWN, at_hand, known_film, manifest
 
-from captain_cinema.films.cuts import SIDE, SceneDetectFinder, cut_finder, find_cuts, scene_detector
+from captain_cinema.films.cuts import (
+    SIDE,
+    SceneDetectFinder,
+    cut_finder,
+    find_cuts,
+    scene_detector,
+    shortest_shot,
+)
 from captain_cinema.films.decode import Decoding, Frame, decode, frame_of
 from captain_cinema.films.media import probe
 from captain_cinema.films.records import Cut
@@ -43,7 +50,7 @@ def cuts_of_scenedetect(path: Path, settings: FilmSettings) -> list[int]:
 
 def cuts_fed(path: Path, settings: FilmSettings) -> list[int]:
     facts = probe(path)
-    finder = SceneDetectFinder(scene_detector(settings), facts.fps, shortest=settings.shortest_shot)
+    finder = SceneDetectFinder(scene_detector(settings), facts.fps, shortest=shortest_shot(settings))
     frames, _ = decode(path, facts)
     cuts = [cut for frame in frames for cut in finder.feed(frame)]
     return [cut.frame for cut in (*cuts, *finder.finish())]
@@ -208,6 +215,8 @@ def test_sixty_frames_a_second_make_no_difference_to_what_is_found() -> None:
 def test_the_shortest_shot_is_in_seconds() -> None:
     shown = [*shot(1, 40), *shot(2, 8), *shot(3, 40)]
     assert [cut.frame for cut in cuts_in(shown)] == [40, 48]
+    assert len(cuts_in(shown, FilmSettings(detector="content"))) == 1
+    assert len(cuts_in(shown, FilmSettings(detector="content", shortest_shot=0.2))) == 2
     assert [cut.frame for cut in cuts_in(shown, FilmSettings(shortest_shot=0.5))] == [40]
 
 

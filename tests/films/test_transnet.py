@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import write_film
-from real_films import BATTLE, at_hand, known_film, manifest
+from real_films import BATTLE, DRAWN, at_hand, known_film, manifest
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.films import transnet
@@ -87,6 +87,12 @@ def test_every_known_cut_is_found(name: str) -> None:
     score = score_cuts([cut.frame for cut in cuts], known["hard"], known["gradual"])
     assert score.f1 == 1.0, (score.false, score.missed)
     assert score.hits == len(known["hard"])
+
+
+def test_cuts_nearer_than_the_shortest_shot_are_one() -> None:
+    path = known_film(DRAWN)
+    cuts, _ = find_cuts(path, FilmSettings(detector="transnetv2", shortest_shot=1.2))
+    assert [cut.frame for cut in cuts if not cut.gradual] == [40, 72]  # 96 is a second after it
 
 
 def test_a_film_shorter_than_a_window(tmp_path: Path) -> None:

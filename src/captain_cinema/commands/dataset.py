@@ -30,6 +30,7 @@ DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
 Threshold = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
 Number = Annotated[float, tyro.conf.arg(metavar="NUMBER")]
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
+ShortestShot = Annotated[float | None, tyro.conf.arg(metavar="SECONDS")]
 Seconds = Annotated[float, tyro.conf.arg(metavar="SECONDS")]
 DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
 
@@ -57,7 +58,7 @@ def build(
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
     detector: DetectorName = DEFAULTS.detector,
     threshold: Threshold = DEFAULTS.threshold,
-    shortest_shot: Seconds = DEFAULTS.shortest_shot,
+    shortest_shot: ShortestShot = DEFAULTS.shortest_shot,
     short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = DEFAULTS.short_side,
     quality: Count = DEFAULTS.quality,
     black_luma: Number = DEFAULTS.black_luma,
@@ -90,7 +91,7 @@ def build(
         ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
         detector: of cuts.
         threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one.
+        shortest_shot: cuts nearer to each other are one; what suits the detector if left out.
         short_side: height of a keyframe at most; it is twice as wide.
         quality: of the stored JPEG.
         black_luma: mean brightness below which a frame is black, unless something in it stands out.
@@ -156,7 +157,7 @@ def cuts(
     /,
     detector: DetectorName = DEFAULTS.detector,
     threshold: Threshold = DEFAULTS.threshold,
-    shortest_shot: Seconds = DEFAULTS.shortest_shot,
+    shortest_shot: ShortestShot = DEFAULTS.shortest_shot,
     json: bool = False,
 ) -> Outcome:
     """List the cuts of a film.
@@ -165,7 +166,7 @@ def cuts(
         film: the file.
         detector: of cuts.
         threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one.
+        shortest_shot: cuts nearer to each other are one; what suits the detector if left out.
         json: print one JSON object: {"cuts": [{"frame": 12, "seconds": 0.5, "gradual": false}, ...], ...}.
     """
     settings = FilmSettings(detector=detector, threshold=threshold, shortest_shot=shortest_shot)
@@ -340,7 +341,7 @@ def _check(settings: FilmSettings) -> None:
     }
     for name, (low, high, unit) in limits.items():
         value = getattr(settings, name)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             option = "--" + name.replace("_", "-")
             raise CinemaError(f"{option} {value:g} cannot be; give {low:g} to {high:g} {unit}".rstrip())
 

@@ -20,7 +20,7 @@ from captain_cinema.films.blends import Blend, BlendFinder
 from captain_cinema.films.decode import Decoding, Frame, decode
 from captain_cinema.films.media import probe
 from captain_cinema.films.records import Cut
-from captain_cinema.films.settings import FilmSettings
+from captain_cinema.films.settings import Detector, FilmSettings
 
 if TYPE_CHECKING:
     from scenedetect import FrameTimecode, SceneDetector
@@ -29,11 +29,20 @@ SIDE = 256
 """Longer side of the pictures that detectors see, as PySceneDetect reduces them."""
 DEFAULT_FPS = 25.0
 ADAPTIVE_RATIO, ADAPTIVE_WINDOW, ADAPTIVE_CONTENT = 1.7, 3, 22.0
-CONTENT_THRESHOLD = 30.0
+CONTENT_THRESHOLD = 27.0
 FADE_THRESHOLD = 12.0
-HASH_THRESHOLD = 0.45
-HISTOGRAM_THRESHOLD = 0.19
-"""What the detectors were tuned to: docs/films.md says on which films, and how much it matters."""
+HASH_THRESHOLD = 0.35
+HISTOGRAM_THRESHOLD = 0.20
+SHORTEST_SHOT: dict[Detector, float] = {
+    "adaptive": 0.2,
+    "content": 0.5,
+    "threshold": 0.2,
+    "hash": 0.5,
+    "histogram": 0.5,
+    "transnetv2": 0.0,
+}
+"""What the detectors were tuned to: docs/films.md says on which films, and how much it matters. Some take flashes
+and wild motion for cuts that come thick, which are then one; `adaptive` compares a change with those around it."""
 ROUNDING = 0.002
 """Seconds by which stamps in whole milliseconds may make a shot look too short."""
 TICK = Fraction(1, 1_000_000)
@@ -79,10 +88,16 @@ def cut_finder(settings: FilmSettings, fps: float) -> CutFinder:
     if settings.detector == "transnetv2":
         from captain_cinema.films.transnet import TransNetFinder
 
-        hard: HardCutFinder = TransNetFinder(threshold=settings.threshold)
+        hard: HardCutFinder = TransNetFinder(threshold=settings.threshold, shortest=shortest_shot(settings))
     else:
-        hard = SceneDetectFinder(scene_detector(settings), rate, shortest=settings.shortest_shot)
+        hard = SceneDetectFinder(scene_detector(settings), rate, shortest=shortest_shot(settings))
     return JoinedFinder(hard, BlendFinder(rate))
+
+
+def shortest_shot(settings: FilmSettings) -> float:
+    """Seconds of the shortest shot: what the settings say, or else what suits the detector."""
+    own = settings.shortest_shot
+    return SHORTEST_SHOT[settings.detector] if own is None else own
 
 
 def find_cuts(path: Path, settings: FilmSettings) -> tuple[list[Cut], Decoding]:
@@ -127,7 +142,7 @@ def scene_detector(settings: FilmSettings) -> SceneDetector:
     """PySceneDetect's detector for the settings, with thresholds tuned on real films."""
     from scenedetect import detectors
 
-    shortest = max(0.0, settings.shortest_shot - ROUNDING)
+    shortest = max(0.0, shortest_shot(settings) - ROUNDING)
     own = settings.threshold
     match settings.detector:
         case "adaptive":
@@ -166,8 +181,8 @@ def quickened(detector: SceneDetector) -> SceneDetector:
     if not isinstance(detector, ContentDetector) or detector._weights.delta_edges > 0:
         return detector
 
-    def score(time: FrameTimecode, image: np.ndarray) -> float:
-        hue, saturation, brightness = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
+    def score(timecode: FrameTimecode, frame_img: np.ndarray) -> float:
+        hue, saturation, brightness = cv2.split(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV))
         last, detector._last_frame = (
             detector._last_frame,
             ContentDetector._FrameData(hue, saturation, brightness, None),

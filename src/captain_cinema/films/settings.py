@@ -17,8 +17,8 @@ class FilmSettings:
     detector: Detector = "adaptive"
     threshold: float | None = None
     """The detector's own; None for its tuned default."""
-    shortest_shot: float = 0.2
-    """Seconds."""
+    shortest_shot: float | None = None
+    """Seconds; None for what suits the detector."""
     short_side: int = 400
     """Of a keyframe; it is 2:1, so twice as wide."""
     quality: int = 92

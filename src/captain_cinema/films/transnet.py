@@ -41,6 +41,7 @@ class TransNetFinder:
 
     Args:
         threshold: how sure it must be, 0 to 1; None for 0.5.
+        shortest: seconds; of cuts nearer to each other the first is told.
 
     Raises:
         CinemaError: the extra is not installed, or its weights are not the known ones.
@@ -48,7 +49,8 @@ class TransNetFinder:
 
     lag = WINDOW + SHORTEST_BLEND
 
-    def __init__(self, *, threshold: float | None = None) -> None:
+    def __init__(self, *, threshold: float | None = None, shortest: float = 0.0) -> None:
+        self._shortest, self._last = shortest, 0.0
         self._threshold = THRESHOLD if threshold is None else threshold
         self._network = load_network()
         self._seen: list[UInt8[np.ndarray, "h w 3"]] = []
@@ -86,10 +88,13 @@ class TransNetFinder:
     def _window(self, count: int) -> list[Cut]:
         one, many = predict(self._network, np.stack(self._seen))
         self._seen = self._seen[STEP:]
-        cuts = []
+        cuts: list[Cut] = []
         for place in range(EDGE, EDGE + count):
             number, seconds = self._waiting.popleft()
-            cuts += self._marks.add(number, seconds, float(one[place]), float(many[place]))
+            for cut in self._marks.add(number, seconds, float(one[place]), float(many[place])):
+                if cut.seconds - self._last >= self._shortest:
+                    self._last = cut.seconds
+                    cuts.append(cut)
         return cuts
 
 
