@@ -41,8 +41,8 @@ SHORTEST_SHOT: dict[Detector, float] = {
     "histogram": 0.5,
     "transnetv2": 0.0,
 }
-"""What the detectors were tuned to: docs/films.md says on which films, and how much it matters. Some take flashes
-and wild motion for cuts that come thick, which are then one; `adaptive` compares a change with those around it."""
+"""What the detectors were tuned to: docs/films.md says on which films, and how much it matters. Flashes and
+wild motion look like many cuts to some, so that a longer shortest shot suits them."""
 ROUNDING = 0.002
 """Seconds by which stamps in whole milliseconds may make a shot look too short."""
 TICK = Fraction(1, 1_000_000)
