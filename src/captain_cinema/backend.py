@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -82,28 +81,35 @@ class Backend:
     load_shots: Callable[[], Any]
     one_at_a_time: bool = False
     """Let go of the one before the other is loaded: large models do not fit beside each other."""
+    loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What is in memory now."""
 
-    @cached_property
+    @property
     def planner(self) -> Any:
         """Draws keyframes: a `keyframes.memory.Planner`."""
-        self._make_room("shots")
-        return self.load_planner()
+        return self._part("planner", self.load_planner)
 
-    @cached_property
+    @property
     def shots(self) -> Any:
         """Films shots, as `shots.generator.ShotGenerator` does."""
-        self._make_room("planner")
-        return self.load_shots()
+        return self._part("shots", self.load_shots)
 
-    def _make_room(self, other: str) -> None:
-        if self.one_at_a_time and self.__dict__.pop(other, None) is not None:
-            import gc
+    def _part(self, name: str, load: Callable[[], Any]) -> Any:
+        if name not in self.loaded:
+            if self.one_at_a_time and self.loaded:
+                self._make_room()
+            self.loaded[name] = load()
+        return self.loaded[name]
 
-            import torch
+    def _make_room(self) -> None:
+        import gc
 
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        import torch
+
+        self.loaded.clear()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     @property
     def revision(self) -> str:
