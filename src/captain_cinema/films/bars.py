@@ -36,8 +36,8 @@ def small_margins(image: UInt8[np.ndarray, "h w 3"]) -> tuple[int, int, int, int
     bright = cv2.threshold(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 24, 1, cv2.THRESH_BINARY)[1]
     height, width = bright.shape
     lines = (bright[0], bright[-1], bright[:, 0], bright[:, -1])
-    if all(np.count_nonzero(line) > 2 * CONTENT * len(line) for line in lines):
-        return 0, 0, 0, 0
+    if all(line.tobytes().count(1) > 2 * CONTENT * len(line) for line in lines):
+        return 0, 0, 0, 0  # as in most films, told by the outermost lines alone
     rows = np.asarray(cv2.reduce(bright, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * width
     cols = np.asarray(cv2.reduce(bright, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).ravel() > 2 * CONTENT * height
     return leading(rows), leading(rows[::-1]), leading(cols), leading(cols[::-1])

@@ -30,6 +30,7 @@ LENGTHS_ARRAY = np.array(LENGTHS)
 NEAREST = cv2.INTER_NEAREST
 HISTORY = 128
 RING = np.arange(2 * HISTORY) % HISTORY
+OFFSETS = np.arange(LENGTHS[-1] + 1)
 SETTLE = 10
 FLASH = 14
 """Samples before a blend that are looked at for the picture that follows it."""
@@ -224,28 +225,33 @@ class BlendFinder:
         second = (firsts + 1) % HISTORY
         head = (at[newest, second] - at[second, one] - shared + own) / ways
         tail = (at[before, newest] - at[before, one] - shared + own) / ways
-        worth_it = (head < 0.14) & (tail > 0.86)
-        for first, way in zip(firsts[worth_it].tolist(), ways[worth_it].tolist(), strict=True):
-            places = RING[first % HISTORY :][: last + 1 - first]
-            start, end = at[places[0]][places], at[newest][places]
-            mix = (end - start - start[-1] + start[0]) / way
-            steps = mix[1:] - mix[:-1]
-            if steps.max() > 0.45 or steps.min() < -0.12:
-                continue
-            norms = self._norms[places]
-            rest = np.sqrt(np.maximum(norms + start[0] - 2 * start - mix**2 * way, 0) / way)
-            mixed = np.flatnonzero((mix > 0.05) & (mix < 0.95))
-            if len(mixed) < 3 or rest.max() > 0.55:
-                continue
+        worth_it = np.flatnonzero((head < 0.14) & (tail > 0.86))
+        if not len(worth_it):
+            return
+        firsts, one, own, shared, ways = (array[worth_it, None] for array in (firsts, one, own, shared, ways))
+        # All windows at once, each filled up to the length of the longest with its last sample.
+        places = RING[one + np.minimum(OFFSETS[: last + 1 - firsts[-1, 0]], last - firsts)]
+        start = at[one, places]
+        mixes = (at[newest][places] - start - shared + own) / ways
+        steps = mixes[:, 1:] - mixes[:, :-1]
+        mixed = (mixes > 0.05) & (mixes < 0.95)
+        squares = (self._norms[places] + own - 2 * start - mixes**2 * ways) / ways
+        good = (steps.max(1) <= 0.45) & (steps.min(1) >= -0.12)
+        good &= (mixed.sum(1) >= 3) & (squares.max(1) <= 0.55**2)
+        for row in np.flatnonzero(good).tolist():
+            first = int(firsts[row, 0])
+            mix = mixes[row, : last + 1 - first]
+            rest = np.sqrt(np.maximum(squares[row, : len(mix)], 0))
+            inside = np.flatnonzero(mixed[row])
             window = _Window(
                 first=first,
                 last=last,
-                start=first + int(mixed[0]),
-                end=first + int(mixed[-1]) + 1,
+                start=first + int(inside[0]),
+                end=first + int(inside[-1]) + 1,
                 mix=mix.astype(np.float32),
                 rest=float(rest.max()),
                 mean_rest=float(rest.mean()),
-                reach=(way / values) ** 0.5,
+                reach=(float(ways[row, 0]) / values) ** 0.5,
                 from_plain=self._samples[first].plain,
                 to_plain=self._samples[last].plain,
                 sure=False,

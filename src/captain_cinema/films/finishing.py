@@ -12,7 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -273,7 +273,7 @@ def _ready(judged: Judged, settings: FilmSettings, *, crop: float, begun: float)
         "jpeg": encode_jpeg(judged.picture.image, settings.quality),
         "whole": b"" if whole is None else preview(whole),
     }
-    entry = {"row": keyframe_row(judged.record, NOWHERE), "quality": asdict(judged.quality)}
+    entry = {"row": keyframe_row(judged.record, NOWHERE), "quality": dict(vars(judged.quality))}
     return _Ready(entry=entry, files=files, crop=crop, write=time.perf_counter() - begun)
 
 

@@ -85,7 +85,9 @@ def lines_of_text(grey: UInt8[np.ndarray, "h w"], scale: Scale) -> Iterator[tupl
         strokes = (standing_out > limit).astype(np.uint8)
         gap = cv2.getStructuringElement(cv2.MORPH_RECT, scale.gap)
         blobs = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, gap)
-        boxes = cv2.connectedComponentsWithStats(blobs, connectivity=8)[2][1:]
+        # Labels of two bytes are twice as fast; closed gaps leave room for few blobs.
+        labels = cv2.CV_16U if blobs.size < 1 << 20 else cv2.CV_32S
+        boxes = cv2.connectedComponentsWithStats(blobs, connectivity=8, ltype=labels)[2][1:]
         wide, high = boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]
         like_lines = (high >= 3) & (wide >= np.maximum(10, 1.8 * high)) & (high <= 2.2 * scale.stroke)
         for left, top, width, height, _ in boxes[like_lines].tolist():
@@ -96,7 +98,8 @@ def lines_of_text(grey: UInt8[np.ndarray, "h w"], scale: Scale) -> Iterator[tupl
 
 def percentile(values: UInt8[np.ndarray, "h w"], share: float) -> float:
     """As NumPy has it, by counting: faster for bytes than sorting."""
-    reached = np.cumsum(np.bincount(values.ravel(), minlength=256))
+    counts = np.asarray(cv2.calcHist([values], [0], None, [256], [0, 256])).ravel()
+    reached = np.cumsum(counts, dtype=np.float64)
     place = share / 100 * (values.size - 1)
     lower = int(place)
     low, high = np.searchsorted(reached, [lower, min(lower + 1, values.size - 1)], side="right").tolist()

@@ -61,7 +61,8 @@ class SpoolWriter:
         os.fsync(self._pictures.fileno())
         self._pictures.close()
         with (self.part / INDEX).open("x", encoding="ascii") as file:
-            json.dump({**index, "format": FORMAT, "bytes": self._size}, file)
+            # At once: piece by piece, Python's own slow encoder would do it.
+            file.write(json.dumps({**index, "format": FORMAT, "bytes": self._size}))
             file.flush()
             os.fsync(file.fileno())
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -79,7 +79,7 @@ def text(value: str) -> str:
 def keyframe_row(record: KeyframeRecord, place: Place) -> dict[str, Any]:
     """A row of the index."""
     row: dict[str, Any] = {
-        name: value for name, value in asdict(record).items() if name not in ("border", "crop")
+        name: value for name, value in vars(record).items() if name not in ("border", "crop")
     }
     for name, crop in (("border", record.border), ("crop", record.crop)):
         row |= {f"{name}_{side}": getattr(crop, side) for side in CROP}
