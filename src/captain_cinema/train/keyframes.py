@@ -145,10 +145,9 @@ def rename(
     return torch.cat([txt[..., :-NAME_DIM], txt[..., -NAME_DIM:] * signs], dim=-1)
 
 
-def _padded(
-    txt: Float[Tensor, "pairs txt_len txt_dim"], length: int
-) -> Float[Tensor, "pairs length txt_dim"]:
-    return torch.nn.functional.pad(txt, (0, 0, 0, length - txt.shape[1]))
+def _padded(x: Tensor, length: int, value: float = 0) -> Tensor:
+    """Lengthen the captions of [pairs, txt_len, ...]."""
+    return torch.nn.functional.pad(x, (0, 0, 0, length - x.shape[1]), value=value)
 
 
 class KeyframeTask:
@@ -247,7 +246,7 @@ class KeyframeTask:
             given=given,
             targets=layout.targets,
             figures=torch.stack([s.figures[given:] for s in sequences]),
-            looks=torch.stack([s.looks for s in sequences]),
+            looks=torch.stack([_padded(s.looks, txt_len, UNKNOWN) for s in sequences]),
         )
 
     def _choose(self, film: SourceFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
