@@ -5,8 +5,10 @@ open?
 
 Writes the same generated 400 x 800 JPEG keyframes both ways and reads 16 of them at random, as a training
 sequence does: of one film, and of all. Warm reads come from the system's memory; before every cold one the
-system is told to forget the files, by `posix_fadvise`. Reads of the two take turns. Then the index alone, at
-full scale: opening it for the first time, and again in a fresh process.
+system is told to forget the files, by `posix_fadvise`. Reads of the two take turns. Then the index, at full
+scale and at a tenth of it, over a few pictures that all its rows share: opening it for the first time and
+again in a fresh process, 16 keyframes at random, and counting it all as `cinema dataset stats` does
+(`--only index`: this alone; the rest of the result stays as it was).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,14 +37,24 @@ from benchmarks.hardware import hardware, peak_memory_gib
 from captain_cinema.films.records import Crop, FilmRecord, KeyframeRecord
 from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.store.paths import FORMAT
-from captain_cinema.films.store.pictures import EncodedPicture, decode_jpeg, encode_jpeg
+from captain_cinema.films.store.pictures import EncodedPicture, decode_jpeg, encode_jpeg, jpeg_digest
 from captain_cinema.films.store.reader import Dataset
-from captain_cinema.films.store.records import NOWHERE, ROLES, film_dict, keyframe_row, rows_table
+from captain_cinema.films.store.records import (
+    NOWHERE,
+    ROLES,
+    Place,
+    film_dict,
+    keyframe_row,
+    rows_table,
+)
+from captain_cinema.films.store.stats import stats
 from captain_cinema.films.store.writer import FilmWriter, create_dataset
 
 HEIGHT, WIDTH = 400, 800
 READS = 16
 FILMS = 10
+SHARED = "shards/shared.tar"
+"""Where the rows of a generated index have their pictures."""
 CROP = Crop(left=0, top=140, width=1600, height=800)
 
 
@@ -74,11 +86,16 @@ def main() -> None:
     parser.add_argument("--keyframes", type=int, default=6000)
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--only", choices=["index"])
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder if left out")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "dataset-cpu.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        result = measure(Path(folder), options.keyframes, options.rows, options.repeats)
+        if options.only:
+            before = json.loads(options.output.read_text("utf-8")) if options.output.exists() else {}
+            result = {**before, **measure_index(Path(folder), options.rows)}
+        else:
+            result = measure(Path(folder), options.keyframes, options.rows, options.repeats)
     text = json.dumps(result, indent=2)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(text + "\n", "utf-8")
@@ -108,9 +125,23 @@ def measure(folder: Path, keyframes: int, rows: int, repeats: int) -> dict[str, 
         "written": written,
         "opened": opened,
         "random_reads_of_16": read,
+        **measure_index(folder, rows),
+    }
+
+
+def measure_index(folder: Path, rows: int) -> dict[str, Any]:
+    """The index at full scale, and at a tenth of it: what is linear takes a tenth of the time."""
+    head = {**hardware(), "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+    shapes = {"few_long_films": (rows, 250), "many_short_films": (rows, 10_000)}
+    shapes |= {
+        "a_tenth_of_few_long_films": (rows // 10, 25),
+        "a_tenth_of_many_short_films": (rows // 10, 1000),
+    }
+    return {
+        "index_hardware": head,
         "index_alone": {
-            "few_long_films": alone(index_at_scale, folder / "long", rows, 250),
-            "many_short_films": alone(index_at_scale, folder / "short", rows, 10_000),
+            name: alone(index_at_scale, folder / name, count, films)
+            for name, (count, films) in shapes.items()
         },
     }
 
@@ -320,10 +351,10 @@ def spread_of(times: Sequence[Taken]) -> dict[str, float]:
 
 
 def index_at_scale(path: Path, rows: int, films: int) -> dict[str, Any]:
-    """Opening an index of so many rows in so many films; the shards are left out."""
+    """Opening an index of so many rows in so many films; they share a few pictures."""
     create_dataset(path, FilmSettings())
     each = rows // films
-    template = index_table(each)
+    template = index_table(each, write_pictures(path))
     for number in range(films):
         write_index(path, film_record(number), template)
     first = alone(open_index, path)
@@ -334,26 +365,55 @@ def index_at_scale(path: Path, rows: int, films: int) -> dict[str, Any]:
         "joined_mb": folder_bytes(path / "cache") / 1e6,
         "first": first,
         "again": alone(open_index, path),
+        "reads_of_16": alone(read_at_scale, path),
+        "stats": alone(count_at_scale, path),
     }
 
 
-def index_table(rows: int) -> pa.Table:
-    """The rows of one film."""
-    shard = replace(NOWHERE, file="SHARD", size=60_000, digest="0" * 16)
+def write_pictures(path: Path, count: int = 64) -> list[Place]:
+    """A few pictures in one file."""
+    (path / "cache").mkdir(exist_ok=True)
+    generate(path / "cache" / "pictures.npz", count)
+    places: list[Place] = []
+    with (path / SHARED).open("wb") as file:
+        for jpeg in load_jpegs(path / "cache" / "pictures.npz"):
+            places.append(Place(file=SHARED, offset=file.tell(), size=len(jpeg), digest=jpeg_digest(jpeg)))
+            file.write(jpeg)
+    return places
+
+
+def index_table(rows: int, places: Sequence[Place] = (NOWHERE,)) -> pa.Table:
+    """The rows of one film, whose pictures lie in these places, again and again."""
     return rows_table(
-        [keyframe_row(keyframe_record("FILM", i), replace(shard, offset=i * 61_440)) for i in range(rows)]
+        [keyframe_row(keyframe_record("FILM", i), places[i % len(places)]) for i in range(rows)]
     )
+
+
+def read_at_scale(path: Path, turns: int = 50) -> dict[str, Any]:
+    """16 keyframes of all films at random, read, checked and decoded."""
+    dataset, rng = Dataset(path), np.random.default_rng(0)
+    times: list[Taken] = []
+    for _ in range(turns):
+        rows = sorted(rng.integers(0, len(dataset), READS).tolist())
+        clock = Clock()
+        for row in rows:
+            dataset.image_at(row)
+        times.append(clock.taken())
+    return spread_of(times)
+
+
+def count_at_scale(path: Path) -> dict[str, Any]:
+    """What `cinema dataset stats` takes, and what it finds."""
+    clock = Clock()
+    found = stats(path)
+    return {**asdict(clock.taken()), "kept": found.kept, "peak_memory_gib": peak_memory_gib()}
 
 
 def write_index(path: Path, record: FilmRecord, template: pa.Table) -> None:
     """A film's record and index, as the writer makes them, without shards."""
     table = template
-    for column, text in (
-        ("key", record.id),
-        ("film", record.id),
-        ("file", f"shards/{record.id}-0-00000.tar"),
-    ):
-        values = [value.replace("FILM", text).replace("SHARD", text) for value in table[column].to_pylist()]
+    for column in ("key", "film"):
+        values = [value.replace("FILM", record.id) for value in table[column].to_pylist()]
         table = table.set_column(table.schema.get_field_index(column), column, pa.array(values))
     name = f"index/{record.id}-0.parquet"
     pq.write_table(table, path / name, compression="zstd", write_statistics=False)

@@ -25,12 +25,14 @@ def test_the_dataset_holds_the_generated_pictures(tmp_path: Path) -> None:
 
 def test_a_synthetic_index_opens_as_a_real_one(tmp_path: Path) -> None:
     create_dataset(tmp_path, FilmSettings())
-    template = benchmark.index_table(20)
+    template = benchmark.index_table(20, benchmark.write_pictures(tmp_path, 3))
     for number in range(3):
         benchmark.write_index(tmp_path, benchmark.film_record(number), template)
     found = benchmark.open_index(tmp_path)
     assert (found["keyframes"], found["shots_of_the_film"]) == (60, 10)
     assert found["open_seconds"] > 0
+    assert benchmark.read_at_scale(tmp_path, 2)["runs"] == 2
+    assert benchmark.count_at_scale(tmp_path)["kept"] == 60
 
 
 def test_times_are_told_in_milliseconds() -> None:
