@@ -279,13 +279,21 @@ def test_a_lora_is_merged_and_says_what_it_has_learnt(published, tmp_path):
     weights = lora_of(plain.model)
     save_file(weights, tmp_path / "pytorch_lora_weights.safetensors")
     (tmp_path / "shots.json").write_text('{"cross_shot": true, "context": 2}')
-    made = load(published, lora=tmp_path)
+    made = load(published, tuned=tmp_path)
     assert (made.settings.cross_shot, made.abilities.max_context) == (True, 2)
     a, b = weights.values()
     merged = dict(made.model.named_parameters())["blocks.0.attn1.to_q.weight"]
     before = dict(plain.model.named_parameters())["blocks.0.attn1.to_q.weight"]
     assert torch.allclose(merged, before + b @ a, atol=1e-5)
     assert made.model.state_dict().keys() == plain.model.state_dict().keys()
+
+
+def test_a_tuned_transformer_takes_the_place_of_the_folders_own(published, tmp_path):
+    tiny_wan(seed=7).save_pretrained(tmp_path / "transformer")
+    (tmp_path / "shots.json").write_text('{"cross_shot": true, "context": 1}')
+    made, wanted = load(published, tuned=tmp_path), tiny_wan(seed=7).state_dict()
+    assert made.abilities.max_context == 1
+    assert all(torch.equal(weight, wanted[name]) for name, weight in made.model.state_dict().items())
 
 
 def test_a_lora_that_is_not_there_or_not_of_this_model(tmp_path):

@@ -127,7 +127,7 @@ def load_open_shots(
     dtype: torch.dtype = torch.bfloat16,
     offload: bool = True,
     quantised: Quantised = "none",
-    lora: Path | None = None,
+    tuned: Path | None = None,
     steps: int = 50,
     guidance: float = 5.0,
 ) -> WanShotGenerator:
@@ -140,7 +140,7 @@ def load_open_shots(
         offload: what a 24 GB card needs: parts take turns on the GPU, large frames are decoded in tiles. On
             a CPU all parts are where they compute, and nothing changes.
         quantised: store the weights of the blocks in eight bits; computing stays in `dtype`.
-        lora: a tuning run's LoRA, its file or its folder.
+        tuned: what a tuning run exported: a LoRA (its file or folder), or a folder with a whole transformer.
         steps: denoising steps; 50 and guidance 5 are the published ones.
         guidance: how far to go from the negative prompt's velocity to the caption's.
 
@@ -149,10 +149,11 @@ def load_open_shots(
         AbilityError: an extra is not installed.
     """
     where = torch.device(device)
-    learnt = read_learnt(folder if lora is None else lora)
-    parts = load_wan(folder, dtype=dtype)
-    if lora is not None:
-        add_trained_lora(parts.transformer, lora)
+    learnt = read_learnt(folder if tuned is None else tuned)
+    whole = tuned is not None and (tuned / "transformer").is_dir()
+    parts = load_wan(folder, dtype=dtype, transformer=tuned / "transformer" if tuned and whole else None)
+    if tuned is not None and not whole:
+        add_trained_lora(parts.transformer, tuned)
     if quantised != "none":
         quantise_blocks(parts.transformer, quantised)
         quantise_blocks(parts.text_encoder, quantised)
@@ -178,11 +179,40 @@ def open_abilities(learnt: Learnt) -> Abilities:
     )
 
 
-def load_wan(folder: Path, *, dtype: torch.dtype) -> WanParts:
+def load_wan(folder: Path, *, dtype: torch.dtype, transformer: Path | None = None) -> WanParts:
     """Read all parts of a Wan folder into main memory; safetensors only.
+
+    Args:
+        folder: of the pipeline.
+        dtype: of transformer and text encoder.
+        transformer: a tuned one to take in the place of the folder's own.
 
     Raises:
         WeightsError: the folder is missing, damaged, incomplete, or no Wan that starts from a clean frame.
+    """
+    check_wan(folder)
+    model = load_shot_model(transformer or folder / "transformer", dtype=dtype)
+    vae = load_wan_vae(folder / "vae")
+    channels = (model.config["in_channels"], model.config["out_channels"], vae.config["z_dim"])
+    if len(set(channels)) > 1:
+        raise WeightsError(
+            f"{folder}: the transformer reads {channels[0]} channels and writes {channels[1]}, "
+            f"the VAE has {channels[2]}; they are not of one model"
+        )
+    return WanParts(
+        transformer=model,
+        vae=vae,
+        text_encoder=load_text_encoder(folder / "text_encoder", dtype),
+        tokenizer=load_tokenizer(folder / "tokenizer"),
+        scheduler=_load_scheduler(folder / "scheduler"),
+    )
+
+
+def check_wan(folder: Path) -> None:
+    """See that a folder is of a Wan that starts from a clean frame, by its index alone.
+
+    Raises:
+        WeightsError: it is not.
     """
     index = read_json(folder / "model_index.json", "Wan weights")
     if not str(index.get("_class_name")).startswith("Wan"):
@@ -192,21 +222,6 @@ def load_wan(folder: Path, *, dtype: torch.dtype) -> WanParts:
             f"the Wan weights in {folder} have one noise level for all frames, so no keyframe stays clean; "
             "use Wan2.2-TI2V-5B"
         )
-    transformer = load_shot_model(folder / "transformer", dtype=dtype)
-    vae = load_wan_vae(folder / "vae")
-    channels = (transformer.config["in_channels"], transformer.config["out_channels"], vae.config["z_dim"])
-    if len(set(channels)) > 1:
-        raise WeightsError(
-            f"{folder}: the transformer reads {channels[0]} channels and writes {channels[1]}, "
-            f"the VAE has {channels[2]}; they are not of one model"
-        )
-    return WanParts(
-        transformer=transformer,
-        vae=vae,
-        text_encoder=_load_text_encoder(folder / "text_encoder", dtype),
-        tokenizer=_load_tokenizer(folder / "tokenizer"),
-        scheduler=_load_scheduler(folder / "scheduler"),
-    )
 
 
 def load_wan_vae(folder: Path) -> AutoencoderKLWan:
@@ -228,7 +243,12 @@ def load_wan_vae(folder: Path) -> AutoencoderKLWan:
         return vae.eval().requires_grad_(False)
 
 
-def _load_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
+def load_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
+    """Read UMT5.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
     from transformers import UMT5EncoderModel
 
     with refusing(folder, "text encoder"):
@@ -252,7 +272,12 @@ def _complete(info: dict[str, Any], folder: Path) -> None:
         )
 
 
-def _load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Any:
+    """Read UMT5's tokenizer.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
     from transformers import AutoTokenizer
 
     if not folder.is_dir():

@@ -146,6 +146,10 @@ class WanCodec:
         """The negative prompt for every shot."""
         return self._filled(self._text(self.negative)).to(txt).expand_as(txt)
 
+    def tokens_of(self, caption: str) -> Float[Tensor, "tokens txt_dim"]:
+        """A caption's tokens without filling, cut where the transformer reads no further."""
+        return self._text(caption)[: self.txt_len]
+
     def _tokens(self, text: str) -> list[int]:
         return self.tokenizer(tidy(text), add_special_tokens=True)["input_ids"]
 

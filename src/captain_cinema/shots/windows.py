@@ -38,8 +38,12 @@ class Traits:
 
 def traits_of(request: ShotRequest, embed: Embed | None = None) -> Traits:
     """Read a shot's traits off its request."""
-    names = dict.fromkeys(" ".join(name.split()).casefold() for name in _NAME.findall(request.caption))
-    return Traits(names=tuple(names), embedding=None if embed is None else embed(request))
+    return Traits(names=names_in(request.caption), embedding=None if embed is None else embed(request))
+
+
+def names_in(caption: str) -> tuple[str, ...]:
+    """Who appears: the tags of a caption, each once, folded in case."""
+    return tuple(dict.fromkeys(" ".join(name.split()).casefold() for name in _NAME.findall(caption)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ def plan_windows(
             end += 1
         shots = tuple(range(start, end))
         room = min(budget - len(shots) * max(lengths[start:end]), max_context * len(shots))
-        windows.append(Window(shots=shots, carried=_deal(carried_keyframes(film, shots, room), len(shots))))
+        windows.append(Window(shots=shots, carried=deal(carried_keyframes(film, shots, room), len(shots))))
         start = end
     return tuple(windows)
 
@@ -206,8 +210,8 @@ def window_requests(requests: Sequence[ShotRequest], window: Window) -> list[Sho
     return [filled(shot, carried) for shot, carried in zip(window.shots, window.carried, strict=True)]
 
 
-def _deal(keyframes: Sequence[int], hands: int) -> tuple[tuple[int, ...], ...]:
-    """Split into runs of nearly equal length, the longer ones first."""
+def deal(keyframes: Sequence[int], hands: int) -> tuple[tuple[int, ...], ...]:
+    """Split keyframes into a run for each of a window's shots, of nearly equal length, longer ones first."""
     each, longer = divmod(len(keyframes), hands)
     starts = [hand * each + min(hand, longer) for hand in range(hands + 1)]
     return tuple(tuple(keyframes[starts[hand] : starts[hand + 1]]) for hand in range(hands))
