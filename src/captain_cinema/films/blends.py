@@ -32,9 +32,9 @@ HISTORY = 128
 RING = np.arange(2 * HISTORY) % HISTORY
 OFFSETS = np.arange(LENGTHS[-1] + 1)
 SETTLE = 10
+"""Samples after which a blend does not grow any more."""
 FLASH = 14
 """Samples before a blend that are looked at for the picture that follows it."""
-"""Samples after which a blend does not grow any more."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
