@@ -17,6 +17,9 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 MAX_PIXELS = 64_000_000
 """A picture put in by hand may be this large; more is a mistake or a bomb."""
 
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+"""Formats whose further pictures are an animation; in others they are previews or pages."""
+
 
 def write_picture(path: Path, frame: np.ndarray, *, synthetic: bool = True) -> None:
     """Write uint8 RGB [h, w, 3] as PNG; same frame, same bytes. What a model drew is marked as synthetic."""
@@ -52,6 +55,10 @@ def read_picture(path: Path, *, height: int = 0, width: int = 0) -> np.ndarray:
             if image.width * image.height > MAX_PIXELS:
                 raise ProjectError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} in all work"
+                )
+            if (count := getattr(image, "n_frames", 1)) > 1 and image.format in ANIMATED:
+                raise ProjectError(
+                    f"{path} is an animation of {count} pictures; put a still one in its place"
                 )
             image.load()
             colour = ImageOps.exif_transpose(image).convert("RGB")
