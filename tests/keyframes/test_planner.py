@@ -134,6 +134,16 @@ def test_known_embeddings_change_nothing(planner: KeyframePlanner, history: list
     assert first.memory == second.memory
 
 
+def test_what_another_encoder_saw_is_of_no_use(planner: KeyframePlanner, history: list[HistoryFrame]):
+    strange = [replace(frame, embedding=np.ones(3, np.float32)) for frame in history]
+    assert planner.select(NEXT, strange) == planner.select(NEXT, history)
+
+
+def test_captions_alone_find_everybody(planner: KeyframePlanner, history: list[HistoryFrame]):
+    memory = using(planner, retrieval="text+names", context_frames=2).select(NEXT, history)
+    assert [use.number for use in memory] == [3, 7]  # the latest clear frame of Ada, and the last one
+
+
 @pytest.mark.parametrize("mode", ["continuation", "causal"])
 def test_context_caption_and_guidance_reach_the_frame(
     planner: KeyframePlanner, history: list[HistoryFrame], mode: str

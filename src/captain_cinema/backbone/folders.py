@@ -14,6 +14,9 @@ from captain_cinema.errors import CinemaError, WeightsError
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 """Endings of files that may run code when they are read."""
 
+VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
+"""Files of which a tokenizer has at least one."""
+
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object of a model's folder.
@@ -93,6 +96,24 @@ def refusing(folder: Path, what: str) -> Iterator[None]:
             raise
         raise WeightsError(
             f"the {what} in {folder} cannot be read ({first_line(error)}); download the folder again"
+        ) from error
+
+
+def load_tokenizer(folder: Path, what: str) -> Any:
+    """Read a tokenizer of transformers'.
+
+    Raises:
+        WeightsError: it is missing or damaged; transformers would make an empty one of nothing.
+    """
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise WeightsError(f"no tokenizer of the {what} in {folder}; is the folder complete?")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # OSError, ValueError, KeyError, JSON errors
+        raise WeightsError(
+            f"the {what}'s tokenizer in {folder} cannot be read ({first_line(error)}); download it again"
         ) from error
 
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from captain_cinema.backbone.folders import read_class, refusing
+from captain_cinema.backbone.folders import load_tokenizer, read_class, refusing
 from captain_cinema.errors import WeightsError
 
 TXT_LEN = 512
@@ -141,7 +141,7 @@ def load_klein_text(
     Raises:
         WeightsError: a part is missing, damaged, or another encoder.
     """
-    from transformers import AutoTokenizer, Qwen3ForCausalLM
+    from transformers import Qwen3ForCausalLM
 
     place = folder / "text_encoder"
     read_class(place, "text encoder", ("Qwen3ForCausalLM",))
@@ -150,7 +150,7 @@ def load_klein_text(
         raise WeightsError(
             f"{place} has {encoder.config.num_hidden_layers} layers; klein reads layer {max(KLEIN_LAYERS)}"
         )
-    tokenizer = _load_tokenizer(AutoTokenizer, folder / "tokenizer")
+    tokenizer = load_tokenizer(folder / "tokenizer", "text encoder")
     if not tokenizer.chat_template:
         raise WeightsError(f"the tokenizer in {folder / 'tokenizer'} has no chat template; download it again")
     return KleinText(encoder, tokenizer, length=length)
@@ -168,16 +168,16 @@ def load_flux1_text(
     Raises:
         WeightsError: a part is missing, damaged, or another encoder.
     """
-    from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
+    from transformers import CLIPTextModel, T5EncoderModel
 
     pooler, encoder = folder / "text_encoder", folder / "text_encoder_2"
     read_class(pooler, "text encoder", ("CLIPTextModel",))
     read_class(encoder, "text encoder", ("T5EncoderModel",))
     return Flux1Text(
         _load(T5EncoderModel, encoder, device, dtype),
-        _load_tokenizer(AutoTokenizer, folder / "tokenizer_2"),
+        load_tokenizer(folder / "tokenizer_2", "text encoder"),
         _load(CLIPTextModel, pooler, device, dtype),
-        _load_tokenizer(AutoTokenizer, folder / "tokenizer"),
+        load_tokenizer(folder / "tokenizer", "text encoder"),
         length=length,
     )
 
@@ -195,19 +195,6 @@ def _load(kind: Any, folder: Path, device: str | torch.device, dtype: torch.dtyp
     if lacking:
         raise WeightsError(f"the text encoder in {folder} lacks {min(lacking)}; download the folder again")
     return model.to(device)
-
-
-def _load_tokenizer(kind: Any, folder: Path) -> Any:
-    from captain_cinema.backbone.folders import first_line
-
-    if not folder.is_dir():
-        raise WeightsError(f"no tokenizer in {folder}; is the folder complete?")
-    try:
-        return kind.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # OSError, ValueError, KeyError, JSON errors
-        raise WeightsError(
-            f"the tokenizer in {folder} cannot be read ({first_line(error)}); download it again"
-        ) from error
 
 
 def _warn_of_cut(text: KleinText | Flux1Text, lengths: Sequence[int]) -> None:

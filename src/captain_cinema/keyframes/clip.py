@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from captain_cinema.backbone.folders import first_line, read_class, read_json, refusing
+from captain_cinema.backbone.folders import load_tokenizer, read_class, read_json, refusing
 from captain_cinema.backbone.text import strip_names
 from captain_cinema.errors import WeightsError
 
@@ -76,7 +76,7 @@ def load_clip(folder: Path, *, device: str | torch.device = "cpu") -> ClipRetrie
     Raises:
         WeightsError: a part is missing, damaged, or another model.
     """
-    from transformers import AutoTokenizer, CLIPModel
+    from transformers import CLIPModel
 
     read_class(folder, "picture encoder", ("CLIPModel",))
     with refusing(folder, "picture encoder"):
@@ -86,13 +86,7 @@ def load_clip(folder: Path, *, device: str | torch.device = "cpu") -> ClipRetrie
     lacking = [*loading["missing_keys"]]
     if lacking:
         raise WeightsError(f"the picture encoder in {folder} lacks {min(lacking)}; download the folder again")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # OSError, ValueError, KeyError, JSON errors
-        raise WeightsError(
-            f"the picture encoder's tokenizer in {folder} cannot be read ({first_line(error)}); "
-            "download the folder again"
-        ) from error
+    tokenizer = load_tokenizer(folder, "picture encoder")
     config = folder / "preprocessor_config.json"
     seen = read_json(config, "picture encoder") if config.is_file() else {}
     return ClipRetriever(
