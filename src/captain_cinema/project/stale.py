@@ -303,7 +303,11 @@ def clip_context(
         chosen = [history.seen[use["id"]] for use in best if use["id"] in history.seen]
     else:
         chosen = [seen for seen in reversed(history.seen.values()) if seen.number < plan.number]
-    usable = [seen for seen in chosen if seen.sha256 and seen.identity != plan.identity]
+    usable = [
+        seen
+        for seen in chosen
+        if seen.sha256 and seen.verdict.state != "damaged" and seen.identity != plan.identity
+    ]
     return sorted(usable[:most], key=lambda seen: seen.number)
 
 

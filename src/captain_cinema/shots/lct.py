@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,6 +24,7 @@ from captain_cinema.shots.request import ShotRequest
 Progress = Callable[[int, int], None]
 
 
+@runtime_checkable
 class JointPlanner(Protocol):
     """Draws several frames in one denoising."""
 
@@ -32,6 +33,7 @@ class JointPlanner(Protocol):
         ...
 
 
+@runtime_checkable
 class JointShooter(Protocol):
     """Films several shots in one denoising."""
 
