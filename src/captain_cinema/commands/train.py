@@ -21,6 +21,8 @@ Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 TUNED = ("klein", "section4", "appendix-a", "table4")
 """Presets that tune; the others train the embedded parts. The same names as in train.tuning.presets."""
+SHOTS_TUNED = ("wan", "section4", "appendix-a", "table4")
+"""Presets that tune the shot model. The same names as in train.wan_start."""
 
 
 def train(
@@ -63,7 +65,9 @@ def train(
 
     The presets klein, section4, appendix-a and table4 tune the keyframe model in --weights, which may be a
     published FLUX pipeline; `accelerate launch -m captain_cinema.cli train ...` does so with several
-    processes. The options from --stage to --sheet-every are for them.
+    processes. The options from --stage to --sheet-every are for them. With `train shots`, wan, section4,
+    appendix-a and table4 tune the Wan folder in --weights on a dataset's clips; --pairs is then how many
+    shots are joined.
 
     Args:
         part: what to train.
@@ -102,6 +106,16 @@ def train(
     """
     if resume and not out.is_dir():
         raise CinemaError(f"there is nothing to resume in {out}; leave --resume out to start there")
+    if part == "shots" and preset in SHOTS_TUNED:
+        refused = {"--stage": stage, "--causal": causal, "--height": height, "--start": start}
+        for option, given in (refused | {"--install": install, "--fsdp": fsdp}).items():
+            if given:
+                raise CinemaError(f"{option} is not for tuning shots; leave it out")
+        options = {"preset": preset, "steps": steps, "lr": lr, "seed": seed, "batch": batch, "lora": lora}
+        options |= {"together": pairs, "checkpointing": not no_checkpointing}
+        machine = {"minutes": minutes, "log_every": log_every, "save_every": save_every}
+        machine |= {"sheet_every": sheet_every}
+        return _tune_shots(options, out, device, weights, dataset, machine, compile, log_to)
     if preset in TUNED:
         refused = {"--start": start, "--decoder-only": decoder_only, "--install": install}
         for option, given in refused.items():
@@ -214,6 +228,44 @@ def _tune(
     finally:
         world.close()
     return Outcome(data=data, text=f"tuned keyframes: {out / 'export'}")
+
+
+def _tune_shots(
+    options: dict[str, Any],
+    out: Path,
+    device: str | None,
+    weights: Path | None,
+    dataset: Path | None,
+    machine: dict[str, Any],
+    compiled: bool,
+    log_to: tuple[str, ...],
+) -> Outcome:
+    if weights is None:
+        raise CinemaError("name the Wan folder to tune: --weights FOLDER, such as Wan2.2-TI2V-5B-Diffusers")
+    import torch
+
+    from captain_cinema.progress import Reporter
+    from captain_cinema.train.loop import RunOptions
+    from captain_cinema.train.wan_start import ShotChoices, resolve_shots, tune_shots
+    from captain_cinema.train.world import open_world
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
+    choices = ShotChoices(**options)
+    steps = resolve_shots(choices).optimisation.steps
+    world = open_world(device, out=out, settings={"preset": choices.preset}, trackers=log_to)
+    run = RunOptions(out=out, device=world.device, **machine)
+    more: dict[str, Any] = {"world": world, "compiled": compiled}
+    try:
+        if not world.main:  # one process speaks for all
+            return Outcome(data=tune_shots(choices, weights, dataset, run, **more), text="")
+        with Reporter().stage("shots", steps, unit="step") as stage:
+            data = tune_shots(choices, weights, dataset, run, **more, progress=_to(stage))
+    finally:
+        world.close()
+    return Outcome(data=data, text=f"tuned shots: {out / 'export'}")
 
 
 def _of(options: dict[str, Any], *names: str) -> dict[str, Any]:

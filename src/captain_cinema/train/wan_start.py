@@ -150,7 +150,8 @@ def new_shot_tuning(
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         encoder = load_text_encoder(weights / "text_encoder", dtype).to(device)
         tokenizer = load_tokenizer(weights / "tokenizer")
-        vae: Any = load_wan_vae(weights / "vae").to(torch.device(device))
+        vae: Any = load_wan_vae(weights / "vae")
+        vae.to(torch.device(device))
         return WanCodec(vae, tokenizer, encoder, device=device)
 
     folder = cache_folder / f"wan-{folder_digest(weights / 'vae', weights / 'text_encoder')}"
@@ -194,7 +195,8 @@ def _drawer(weights: Path, device: str) -> Callable[[torch.Tensor], Any]:
     """Decode with a VAE that is in memory only meanwhile."""
 
     def draw(slots: torch.Tensor) -> Any:
-        vae: Any = load_wan_vae(weights / "vae").to(torch.device(device))
+        vae: Any = load_wan_vae(weights / "vae")
+        vae.to(torch.device(device))
         codec, frames = WanCodec(vae, None, None, device=device), 4 * (slots.shape[1] - 1) + 1
         with torch.inference_mode():
             return codec.pictures(np.zeros((1, 1, 3), np.uint8), slots, frames)
