@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import opentimelineio as otio
@@ -118,8 +119,8 @@ def test_a_film_needs_no_more_memory_for_more_shots(tmp_path: Path) -> None:
 
 
 def test_the_timeline_has_handles_dissolves_and_a_sound_track() -> None:
-    def entry(number: int, **more: object) -> TimelineClip:
-        plain: dict[str, object] = {
+    def entry(number: int, **more: Any) -> TimelineClip:
+        plain: dict[str, Any] = {
             "number": number,
             "caption": "a",
             "scene": "",
