@@ -93,7 +93,7 @@ def new_models(size: Size, device: str, *, reference: bool) -> tuple[MMDiT, Any]
     from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
     config = config_of(size.transformer)
-    kind = FluxTransformer2DModel if size.transformer.layout == "flux1" else Flux2Transformer2DModel
+    kind: Any = FluxTransformer2DModel if size.transformer.layout == "flux1" else Flux2Transformer2DModel
     torch.manual_seed(0)
     with torch.device(device):
         theirs = kind(**to_json(config)).to(size.dtype).eval()

@@ -87,8 +87,8 @@ def main(rank: int, size: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
     apart = PairsApart(rank=rank, size=size)
     results = []
-    for case in CASES:
-        outputs, gradients = run(*case, apart)
+    for layout, causal, mixed in CASES:
+        outputs, gradients = run(layout, causal, mixed, apart)
         for gradient in gradients:
             dist.all_reduce(gradient)
         results.append((outputs, gradients))

@@ -28,7 +28,8 @@ def apart(tmp_path_factory) -> list:
 @pytest.mark.parametrize("number", range(len(pairs_apart.CASES)), ids=map(str, pairs_apart.CASES))
 def test_two_processes_equal_one(apart, number):
     """Local blocks, global blocks, causal or not, frames of one size or two, with and without recomputing."""
-    outputs, gradients = pairs_apart.run(*pairs_apart.CASES[number], None)
+    layout, causal, mixed = pairs_apart.CASES[number]
+    outputs, gradients = pairs_apart.run(layout, causal, mixed, None)
     held = [found[number][0] for found in apart]
     assert [sorted(part) for part in held] == [[0, 2, 4], [1, 3]]
     for place, wanted in outputs.items():

@@ -33,7 +33,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def whole(case: Case) -> Case:
     """A run of one process that nobody disturbs."""
     done = replace(case, out=case.out / "whole")
-    assert launch(done)[0]["step"] == STEPS
+    assert steps_of(done) == [STEPS]
     return done
 
 
@@ -41,8 +41,13 @@ def whole(case: Case) -> Case:
 def whole_of_two(whole: Case) -> Case:
     """The same with two processes."""
     done = replace(whole, out=whole.out.parent / "two", size=2)
-    assert [found["step"] for found in launch(done)] == [STEPS, STEPS]
+    assert steps_of(done) == [STEPS, STEPS]
     return done
+
+
+def steps_of(case: Case) -> list[int | None]:
+    """Run a case; the last step of each process, None for one that died."""
+    return [None if found is None else found["step"] for found in launch(case)]
 
 
 def losses(case: Case) -> list[float]:
@@ -70,7 +75,7 @@ def assert_equal(a: Case, b: Case) -> None:
 def test_a_killed_run_goes_on_bit_for_bit(whole: Case, tmp_path: Path, accident: dict[str, int]) -> None:
     killed = replace(whole, out=tmp_path)
     assert launch(replace(killed, **accident)) == [None]
-    assert launch(killed)[0]["step"] == STEPS
+    assert steps_of(killed) == [STEPS]
     assert_equal(killed, whole)
 
 
@@ -80,7 +85,7 @@ def test_two_processes_of_which_one_is_killed_go_on_bit_for_bit(
 ) -> None:
     killed = replace(whole_of_two, out=tmp_path)
     assert None in launch(replace(killed, **accident))
-    assert [found["step"] for found in launch(killed)] == [STEPS, STEPS]
+    assert steps_of(killed) == [STEPS, STEPS]
     assert_equal(killed, whole_of_two)
 
 
@@ -94,7 +99,7 @@ def test_two_processes_learn_what_one_learns(whole: Case, whole_of_two: Case) ->
 def test_a_checkpoint_of_two_processes_goes_on_in_one(whole_of_two: Case, tmp_path: Path) -> None:
     moved = replace(whole_of_two, out=tmp_path)
     assert None in launch(replace(moved, die_at=3))
-    assert launch(replace(moved, size=1))[0]["step"] == STEPS
+    assert steps_of(replace(moved, size=1)) == [STEPS]
     assert losses(moved) == pytest.approx(losses(whole_of_two), rel=1e-4)
 
 
@@ -102,8 +107,8 @@ def test_processes_that_share_a_sequence_learn_what_one_learns(whole: Case, tmp_
     long = {"pairs": (4,), "contexts": "both"}
     alone = replace(whole, out=tmp_path / "one", changes=long)
     shared = replace(alone, out=tmp_path / "two", size=2, sequence=2)
-    assert launch(alone)[0]["step"] == STEPS
-    assert [found["step"] for found in launch(shared)] == [STEPS, STEPS]
+    assert steps_of(alone) == [STEPS]
+    assert steps_of(shared) == [STEPS, STEPS]
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
 
 
@@ -113,10 +118,10 @@ def test_sharded_weights_learn_what_whole_ones_learn_and_go_on_in_one_process(
     full = {"lora": 0, "lr": 1e-3}
     alone = replace(whole, out=tmp_path / "one", changes=full)
     sharded = replace(alone, out=tmp_path / "two", size=2, fsdp=True)
-    assert launch(alone)[0]["step"] == STEPS
+    assert steps_of(alone) == [STEPS]
     assert None in launch(replace(sharded, die_at=3))
     assert launch(replace(sharded, size=1, fsdp=False, die_at=4)) == [None]
-    assert [found["step"] for found in launch(sharded)] == [STEPS, STEPS]
+    assert steps_of(sharded) == [STEPS, STEPS]
     assert losses(sharded) == pytest.approx(losses(alone), rel=1e-4)
     for folder in (alone.out, sharded.out):
         load_mmdit(folder / "export" / "transformer")
@@ -125,12 +130,13 @@ def test_sharded_weights_learn_what_whole_ones_learn_and_go_on_in_one_process(
 def test_a_full_disk_is_named_and_loses_nothing(whole: Case, tmp_path: Path) -> None:
     full = replace(whole, out=tmp_path, changes={"steps": 12})
     found = launch(replace(full, full_after=3))[0]
+    assert found is not None
     assert "CinemaError: step 8 cannot be saved (File too large, 3 in a row)" in found["error"]
     state = load_checkpoint(tmp_path)
     assert state is not None
     assert state["step"] == 2
     assert not (tmp_path / f"{CHECKPOINT}.part").exists()
-    assert launch(full)[0]["step"] == 12
+    assert steps_of(full) == [12]
 
 
 def test_the_exported_adapters_are_those_that_were_trained(whole: Case) -> None:

@@ -84,6 +84,12 @@ class PairsApart:
             raise ValueError(f"{pairs} pairs cannot be dealt out to {self.size} processes")
         return list(range(self.rank, pairs, self.size))
 
+    def most(self, number: int) -> int:
+        """The largest of the numbers that the processes have."""
+        told: list[Any] = [None] * self.size
+        dist.all_gather_object(told, number, group=self.group)
+        return max(told)
+
     def meet(self, index: Sequence[float], length: Sequence[int], *, causal: bool) -> Elsewhere:
         """Tell each other which pairs there are.
 

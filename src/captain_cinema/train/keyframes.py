@@ -232,6 +232,8 @@ class KeyframeTask:
         rows, given = tuple(rows[i] for i in places), sum(i < given for i in places)
         sequences = [self._read(step, n, films[n], chosen[n], places, rows) for n in numbers]
         txt_len = max(sequence.txt.shape[1] for sequence in sequences)
+        if apart is not None:  # padding is seen, so it must not depend on who holds which pair
+            txt_len = apart.most(txt_len)
         return Batch(
             numbers=numbers,
             share=len(numbers) / size,
@@ -367,6 +369,7 @@ class KeyframeTask:
         return loss, figures
 
     def _look_loss(self, layer: nn.Linear, hidden: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        assert self.looks is not None
         loss, right = self.looks.loss(layer, hidden.flatten(0, 2), labels.flatten(0, 2))
         return loss, float(right)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -255,11 +255,10 @@ class Trainer:
         sums: dict[str, float] = {}
         for share in shares:
             with mixed_precision(self.options.device, enabled=self.options.autocast):
-                loss, figures = (
-                    self.task.loss(self.step, share)
-                    if isinstance(self.task, SharedTask)
-                    else self.task.loss(self.step)
-                )
+                if isinstance(self.task, SharedTask):
+                    loss, figures = cast(SharedTask, self.task).loss(self.step, share)
+                else:
+                    loss, figures = self.task.loss(self.step)
             for name, value in {"loss": float(loss.detach()), **figures}.items():
                 sums[name] = sums.get(name, 0.0) + value / len(shares)
             if not self.world.all_true(bool(torch.isfinite(loss))):

@@ -213,5 +213,6 @@ def _apart(rank: int, size: int, sequence: int) -> PairsApart | None:
     for first in range(0, size, sequence):  # every process must help to make every group
         group = dist.new_group(list(range(first, first + sequence)))
         if first <= rank < first + sequence:
+            assert isinstance(group, dist.ProcessGroup)
             found = PairsApart(rank=rank - first, size=sequence, group=group)
     return found
