@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,26 @@ def test_a_worker_that_dies_is_one_line_and_the_next_run_goes_on(
     assert len(run.data["clips"]["kept"]) == len(done)
 
 
+@pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
 def test_ray_makes_the_same_film(studio: Studio) -> None:
+    import ray
+
+    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, places))}},
+    )
+    try:
+        _same_on_ray(studio)
+    finally:
+        ray.shutdown()
+
+
+def _same_on_ray(studio: Studio) -> None:
     one, two = studio.film("one", CAPTIONS[:2]), studio.film("two", CAPTIONS[:2])
     for folder, more in ((one, ()), (two, ("--ray", "local", "--workers", 2))):
         assert studio.run("storyboard", folder).code == 0

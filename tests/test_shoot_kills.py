@@ -13,7 +13,7 @@ from filmmaking import CAPTIONS
 def test_twenty_kills_of_two_workers_change_no_frame(tmp_path: Path) -> None:
     driver = Path(__file__).parent / "shoot_kill_driver.py"
     command = [sys.executable, str(driver), str(tmp_path), "20", "11"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["kills"] == 20

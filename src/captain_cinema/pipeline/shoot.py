@@ -156,6 +156,12 @@ def _film_all(
 def _told(fault: BaseException) -> BaseException:
     from captain_cinema.films.workers import TRIES, WorkerDied
 
+    if type(fault).__module__.split(".")[0] == "ray":
+        said = (str(fault).splitlines() or [type(fault).__name__])[0]
+        return ProjectError(
+            f"Ray gave up a shot ({said}); what is finished is kept, and the same command goes on from "
+            "there; see that every machine has captain-cinema installed and sees the film's folder"
+        )
     if not isinstance(fault, WorkerDied):
         return fault
     return ProjectError(
