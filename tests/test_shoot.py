@@ -315,3 +315,4 @@ def test_a_named_backend_films_with_its_own_size_and_sound(
     assert states(studio, folder)[0].endswith("/done")
     assert studio.run("shoot", folder).code == 0, "the licence was agreed to once"
     assert studio.run("shoot", folder, "--backend", "embedded").fault, "which cannot do what the script asks"
+    assert studio.run("shoot", folder).code == 0, "and what cannot film the script is not kept"

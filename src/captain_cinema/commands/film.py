@@ -131,7 +131,7 @@ def shoot(
     hands = Hands(workers=workers, ray=ray)
     choice = Choice(method=method, backend=backend, weights=shot_weights, accept_licence=accept_licence)
     with _production(folder) as production:
-        production = choose(production, choice)
+        production = choose(production, choice, limit)
         check_abilities(production, limit)
         made = make_shots(production, limit=limit, hands=hands)
     data = {**facts(production), "clips": dataclasses.asdict(made)}

@@ -113,13 +113,13 @@ def revision_of(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def choose(production: Production, choice: Choice) -> Production:
-    """The production with the user's choice, which is kept for later runs.
+def choose(production: Production, choice: Choice, limit: int | None = None) -> Production:
+    """The production with the user's choice, which is kept for later runs if it can film the script.
 
     Raises:
         ProjectError: no such method, one that this backend cannot do, no weights, or a licence that nobody
             agreed to.
-        AbilityError: no such backend.
+        AbilityError: no such backend, or it cannot film one of the first `limit` shots.
     """
     from captain_cinema.pipeline.production import open_production
     from captain_cinema.shots.table import backend_named
@@ -149,6 +149,7 @@ def choose(production: Production, choice: Choice) -> Production:
         )
     if state == production.state:
         return production
+    check_wishes(dataclasses.replace(production, state=state), limit)
     production.save(state)
     return open_production(production.folder, production.report)
 
