@@ -259,6 +259,13 @@ def _one_frame(path: Path) -> Expected:
     return Expected(verdict="ok", frames=(1, 1), seconds=1 / 12, cuts=False)
 
 
+@case("one-still.mp4")
+def _one_still(path: Path) -> Expected:
+    """A picture that stands still all through, as slides do."""
+    write_film(path, 0, frames=[picture(seed_of(path.name))] * 24)
+    return Expected(verdict="ok", frames=(24, 24), cuts=False)
+
+
 # Streams
 
 
