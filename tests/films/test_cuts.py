@@ -71,6 +71,19 @@ def test_known_fades_and_dissolves_are_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", at_hand("bikes.mp4", BATTLE))
+def test_bars_over_a_quarter_of_the_frame_change_nothing(name: str) -> None:
+    path = known_film(name)
+    finder = cut_finder(FilmSettings(), probe(path).fps)
+    cuts: list[Cut] = []
+    for frame in decode(path, probe(path))[0]:
+        image = frame.small(SIDE)
+        barred = np.pad(image, ((len(image) // 6, len(image) // 6), (0, 0), (0, 0)))
+        cuts += finder.feed(frame_of(barred, number=frame.number, seconds=frame.seconds))
+    without = [(cut.frame, cut.blend_frame) for cut in found(name)[0]]
+    assert [(cut.frame, cut.blend_frame) for cut in (*cuts, *finder.finish())] == without
+
+
+@pytest.mark.parametrize("name", at_hand("bikes.mp4", BATTLE))
 def test_the_hard_cuts_are_those_of_scenedetect_on_its_own(name: str) -> None:
     alone = cuts_of_scenedetect(known_film(name), FilmSettings())
     cuts = found(name)[0]

@@ -19,9 +19,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 THUMB = (24, 14)
+SHAPE = (THUMB[1], THUMB[0])
+BAR = 24.0 - 128
+"""Colours of a bar at most, as thumbs have them."""
+Place = tuple[slice, slice]
 RATE = 25.0
 """Samples a second, about: of films with more frames, every second or third is looked at."""
 LENGTHS = (5, 7, 10, 14, 19, 26, 36, 48, 60)
@@ -67,6 +71,13 @@ class _Sample:
     @property
     def plain(self) -> bool:
         return self.deviation < PLAIN_DEVIATION
+
+    def part(self, place: Place | None) -> Float32[np.ndarray, " pixels"]:
+        """Brightness in a part of the picture, without its mean; of all of it if that is None."""
+        if place is None:
+            return self.luma
+        part = self.luma.reshape(SHAPE)[place].ravel()
+        return part - part.mean()
 
 
 PLAIN_DEVIATION = 5.0
@@ -221,14 +232,16 @@ class BlendFinder:
         far = ways > 25.0 * values
         if not far.any():  # as in most shots most of the time
             return
-        firsts, one, own, shared, ways = (array[far] for array in (firsts, one, own, shared, ways))
+        firsts, one = firsts[far], one[far]
+        own, shared, ways = own[far], shared[far], ways[far]
         second = (firsts + 1) % HISTORY
         head = (at[newest, second] - at[second, one] - shared + own) / ways
         tail = (at[before, newest] - at[before, one] - shared + own) / ways
         worth_it = np.flatnonzero((head < 0.14) & (tail > 0.86))
         if not len(worth_it):
             return
-        firsts, one, own, shared, ways = (array[worth_it, None] for array in (firsts, one, own, shared, ways))
+        firsts, one = firsts[worth_it, None], one[worth_it, None]
+        own, shared, ways = own[worth_it, None], shared[worth_it, None], ways[worth_it, None]
         # All windows at once, each filled up to the length of the longest with its last sample.
         places = RING[one + np.minimum(OFFSETS[: last + 1 - firsts[-1, 0]], last - firsts)]
         start = at[one, places]
@@ -266,28 +279,40 @@ class BlendFinder:
             one_sided = window.from_plain != window.to_plain
             return one_sided and window.rest < 0.35 and window.mean_rest < 0.18
         one, other = self._samples[window.first], self._samples[window.last]
-        shared = float(one.luma @ other.luma) / len(one.luma)
-        alike = shared / (one.deviation * other.deviation)
+        place = between_bars(one, other)
+        here, there = one.part(place), other.part(place)
+        shared = float(here @ there) / len(here)
+        alike = shared / max(1e-6, float(here.std() * there.std()))
         if window.reach < 9.0 or alike > 0.5 or window.mean_rest > 0.3:
             return False
         change = np.abs(other.thumb - one.thumb)
+        if place is not None:
+            change = change.reshape(*SHAPE, 3)[place].ravel()
         if float(change.mean() ** 2) < 0.25 * float(change @ change) / len(change):
             return False
-        off, dip, straight = self._contrast(window, shared)
+        off, dip, straight = self._contrast(window, shared, place)
         if window.rest < 0.25 and window.mean_rest < 0.14:
             return off < 0.18
         return alike < 0.4 and dip < 0.9 and off < 0.25 and straight < 0.25
 
-    def _contrast(self, window: _Window, shared: float) -> tuple[float, float, float]:
+    def _contrast(self, window: _Window, shared: float, place: Place | None) -> tuple[float, float, float]:
         """How contrast goes, which motion does not change.
+
+        Args:
+            window: where it goes.
+            shared: what the pictures at its ends have in common.
+            place: the picture between bars.
 
         Returns:
             How far its course is from that of a mix of two pictures with so much in common (a drift of soft
             shapes looks like one, but keeps its contrast), how low it gets, and how far the mix is from a
             straight ramp.
         """
-        indices = range(window.first, window.last + 1)
-        seen = np.array([self._samples[index].deviation for index in indices]) ** 2
+        samples = [self._samples[index] for index in range(window.first, window.last + 1)]
+        if place is None:
+            seen = np.array([sample.deviation for sample in samples]) ** 2
+        else:
+            seen = np.array([sample.part(place).var() for sample in samples])
         mix = window.mix.clip(0, 1)
         told = (1 - mix) ** 2 * seen[0] + mix**2 * seen[-1] + 2 * mix * (1 - mix) * shared
         ramp = np.interp(
@@ -358,11 +383,7 @@ class BlendFinder:
         if after is None or after.plain:
             return False
         earlier = [self._samples.get(index) for index in range(start - FLASH, start)]
-        return any(
-            float(one.luma @ after.luma) > 0.8 * one.deviation * after.deviation * len(after.luma)
-            for one in earlier
-            if one is not None and not one.plain
-        )
+        return any(same_picture(one, after) for one in earlier if one is not None and not one.plain)
 
     def _blend(self, best: _Window, start: int, end: int) -> Blend:
         final = self._samples.get(end)
@@ -373,6 +394,28 @@ class BlendFinder:
             from_plain=self._samples[best.first].plain,
             to_plain=self._samples[best.last].plain,
         )
+
+
+def between_bars(one: _Sample, other: _Sample) -> Place | None:
+    """Where two pictures have no bars in common, which would make them alike; None if there are none."""
+    lit = np.maximum(one.thumb, other.thumb).reshape(*SHAPE, 3).max(2) > BAR
+    place = lit_lines(lit.any(1)), lit_lines(lit.any(0))
+    return None if place == (slice(0, SHAPE[0]), slice(0, SHAPE[1])) else place
+
+
+def lit_lines(lit: Bool[np.ndarray, " lines"]) -> slice:
+    """Lines from the first lit one to the last, without those next to a bar, which are part of it in part."""
+    lines = np.flatnonzero(lit).tolist() or [0, len(lit) - 1]
+    first, last = lines[0], lines[-1] + 1
+    slim = slice(first + (first > 0), last - (last < len(lit)))
+    return slim if slim.stop - slim.start > 2 else slice(0, len(lit))
+
+
+def same_picture(one: _Sample, other: _Sample) -> bool:
+    """Whether two samples show the same, brighter or darker as it may be."""
+    place = between_bars(one, other)
+    here, there = one.part(place), other.part(place)
+    return float(here @ there) > 0.8 * float(here.std() * there.std()) * len(here)
 
 
 def fit_ramp(mix: Float32[np.ndarray, " samples"]) -> tuple[int, int]:
