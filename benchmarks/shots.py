@@ -34,8 +34,9 @@ from PIL import Image
 
 from benchmarks.hardware import hardware, peak_memory_gib
 from captain_cinema.shots.generator import ShotSettings
-from captain_cinema.shots.open_wan import Learnt, WanParts, WanShotGenerator, open_abilities
+from captain_cinema.shots.open_wan import Learnt, WanShotGenerator, open_abilities
 from captain_cinema.shots.request import ShotRequest
+from captain_cinema.shots.wan_folder import WanParts
 
 TRUE_SIZE: dict[str, Any] = {
     "num_attention_heads": 24,

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.shots.model import load_shot_model
-from captain_cinema.shots.open_wan import check_wan, load_text_encoder, load_tokenizer, load_wan_vae
+from captain_cinema.shots.wan_folder import check_wan, load_text_encoder, load_tokenizer, load_wan_vae
 from captain_cinema.shots.wan_latents import WanCodec
 from captain_cinema.train.loop import Optimisation, RunOptions, Trainer
 from captain_cinema.train.precision import fast_bfloat16, mixed_precision
