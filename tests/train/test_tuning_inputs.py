@@ -18,6 +18,8 @@ import published
 from tuning_process import CHOICES, write_films
 
 from captain_cinema.backbone.config import Flux1Config, to_json
+from captain_cinema.backbone.lora import merge_lora, save_lora
+from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
 from captain_cinema.cli import main
 from captain_cinema.commands.train import TUNED
 from captain_cinema.commands.training_memory import check_memory, step_bytes
@@ -28,7 +30,7 @@ from captain_cinema.train.loop import learning_rate
 from captain_cinema.train.sharing import Share, Unreadable, by_length
 from captain_cinema.train.stride import consecutive_sequences, supply
 from captain_cinema.train.tuning.presets import TUNING, Choices, layouts, resolve, training_of
-from captain_cinema.train.tuning.start import Weights, find_weights, new_tuning
+from captain_cinema.train.tuning.start import LORA_FILE, Weights, find_weights, load_model, new_tuning
 from captain_cinema.train.world import ALONE, open_world
 
 RUN = {"rows": 25, "height": 400, "published": True, "shift": 2.0, "guidance": None}
@@ -180,6 +182,30 @@ def test_no_film_is_long_enough(klein: Weights, tmp_path: Path) -> None:
         new_tuning(run, klein, dataset=dataset, device="cpu", world=ALONE)
 
 
+def test_a_stage_goes_on_from_what_another_exported(klein: Weights, tmp_path: Path) -> None:
+    def model_of(**changes: Any) -> MMDiT:
+        return load_model(klein, resolve(replace(CHOICES, **changes)), device="cpu")
+
+    first = model_of()
+    with torch.no_grad():
+        for name, value in first.named_parameters():
+            if "lora_B" in name:
+                value.fill_(0.5)
+    save_lora(first, tmp_path / "lora" / LORA_FILE)
+    second = model_of(start=tmp_path / "lora")
+    updates = [value for name, value in second.named_parameters() if "lora_B" in name]
+    assert updates
+    assert all(value.requires_grad and (value == 0.5).all() for value in updates)
+    merged = merge_lora(first)
+    save_mmdit(merged, tmp_path / "full" / "transformer")
+    third = model_of(start=tmp_path / "full", lora=0).state_dict()
+    assert all(torch.equal(third[name], value) for name, value in merged.state_dict().items())
+    with pytest.raises(CinemaError, match="holds adapters; go on with --lora"):
+        model_of(start=tmp_path / "lora", lora=0)
+    with pytest.raises(CinemaError, match="nor a transformer; name the export"):
+        model_of(start=tmp_path)
+
+
 def flux1_dev(folder: Path) -> Weights:
     (folder / "transformer").mkdir(parents=True)
     config = {"_class_name": "FluxTransformer2DModel", **to_json(Flux1Config(guidance_embeds=True))}
@@ -211,7 +237,7 @@ def test_memory_that_does_not_suffice_names_what_fits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--preset", "klein", "--start", "x"], "--start is not for the tuning preset klein"),
+        (["--preset", "klein", "--install"], "--install is not for the tuning preset klein; leave it out"),
         (["--pairs", "4"], "--pairs is for the tuning presets klein, section4, appendix-a, table4"),
         (["--preset", "klein", "--weights", "nowhere"], "there is no folder nowhere"),
         (["--preset", "klein", "--sequence-parallel", "2"], "start a multiple: accelerate launch --num_proc"),

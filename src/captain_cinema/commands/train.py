@@ -79,7 +79,7 @@ def train(
         seed: of the run.
         lr: peak learning rate; the preset's if left out.
         weights: finished parts that this one builds on, or what is tuned; the shipped ones if left out.
-        start: weights to begin from instead of random ones.
+        start: weights to begin from instead of random ones; when tuning, what another stage exported.
         decoder_only: with `train vae --start`: leave the latents as they are.
         workers: processes that draw films ahead; with a GPU two fewer than cores, on a CPU none.
         dataset: take films from a dataset that `cinema dataset build` made, not from the playhouse.
@@ -117,12 +117,10 @@ def train(
         machine |= {"sheet_every": sheet_every}
         return _tune_shots(options, out, device, weights, dataset, machine, compile, log_to)
     if preset in TUNED:
-        refused = {"--start": start, "--decoder-only": decoder_only, "--install": install}
+        refused = {"--decoder-only": decoder_only, "--install": install}
         for option, given in refused.items():
             if given:
-                raise CinemaError(
-                    f"{option} is not for the tuning preset {preset}; name weights by --weights"
-                )
+                raise CinemaError(f"{option} is not for the tuning preset {preset}; leave it out")
         if part != "keyframes":
             raise CinemaError(f"the preset {preset} tunes the keyframe model; train {part} with another one")
         from captain_cinema.train.tuning.presets import Choices
@@ -142,6 +140,7 @@ def train(
             height=height,
             micro=micro,
             checkpointing=not no_checkpointing,
+            start=start,
         )
         machine = {"minutes": minutes, "compiled": compile, "log_every": log_every}
         machine |= {"save_every": save_every, "sheet_every": sheet_every}

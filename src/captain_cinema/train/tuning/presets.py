@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from captain_cinema.errors import CinemaError
@@ -81,6 +82,8 @@ class Choices:
     height: int | None = None
     micro: int = 1
     checkpointing: bool = True
+    start: Path | None = None
+    """What another stage exported: adapters, or a transformer in the place of the weights' own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from captain_cinema.backbone.checkpoint import read_config
 from captain_cinema.backbone.config import MMDiTConfig
-from captain_cinema.backbone.lora import add_lora, save_lora
+from captain_cinema.backbone.lora import add_lora, load_lora, save_lora
 from captain_cinema.backbone.mmdit import MMDiT, load_mmdit, save_mmdit
 from captain_cinema.errors import CinemaError
 from captain_cinema.flow.published import flux1_shift
@@ -105,6 +105,20 @@ class TuningTask(KeyframeTask):
             save_mmdit(model, folder / "transformer" if self.published else folder / "keyframes/transformer")
 
 
+def _started(start: Path | None, weights: Weights) -> tuple[Path | None, Path]:
+    """Adapters to go on with, if there are any, and the transformer to begin from."""
+    if start is None:
+        return None, weights.transformer
+    if (start / LORA_FILE).is_file():
+        return start / LORA_FILE, weights.transformer
+    for place in (start / "transformer", start / "keyframes" / "transformer"):
+        if place.is_dir():
+            return None, place
+    raise CinemaError(
+        f"{start} holds neither {LORA_FILE} nor a transformer; name the export folder of another stage"
+    )
+
+
 def load_model(weights: Weights, run: Resolved, *, device: str) -> MMDiT:
     """The transformer with what is trained of it: adapters in float32 on weights as they are, or all weights.
 
@@ -113,9 +127,15 @@ def load_model(weights: Weights, run: Resolved, *, device: str) -> MMDiT:
         AbilityError: peft is missing.
     """
     frozen = torch.bfloat16 if run.lora and device.startswith("cuda") else torch.float32
-    model = load_mmdit(weights.transformer, dtype=frozen)
-    if run.lora:
+    adapters, transformer = _started(run.choices.start, weights)
+    if adapters is not None and not run.lora:
+        raise CinemaError(f"{adapters} holds adapters; go on with --lora and their rank, not with --lora 0")
+    model = load_mmdit(transformer, dtype=frozen)
+    if adapters is not None:
+        load_lora(model, adapters)
+    elif run.lora:
         add_lora(model, torch.Generator().manual_seed(run.optimisation.seed), rank=run.lora)
+    if run.lora:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
