@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from captain_cinema.errors import CinemaError
 from captain_cinema.evaluate.shares import Share
 from captain_cinema.keyframes.memory import HistoryFrame, choose
 from captain_cinema.keyframes.planner import KeyframePlanner
-from captain_cinema.keyframes.selection import MODES
+from captain_cinema.keyframes.selection import MODES, Mode
 from captain_cinema.playhouse import render, story
 from captain_cinema.playhouse.story import PlayhouseFilm, PlayhouseShot
 
@@ -129,12 +130,12 @@ def chosen_by(
     """Indices of the frames that one of the WAYS chooses."""
     if way == LATEST:
         return set(range(max(0, len(history) - depth), len(history)))
-    mode = next(mode for mode in MODES if mode == way)
+    modes: dict[str, Mode] = {mode: mode for mode in MODES}
     selection = choose(
         caption,
         history,
         (),
-        mode=mode,
+        mode=modes[way],
         count=depth,
         embedder=planner.retriever,
         sentences=lambda texts: planner.text.sentence(texts).cpu().numpy(),
@@ -143,13 +144,13 @@ def chosen_by(
 
 
 def _history(planner: KeyframePlanner, film: PlayhouseFilm, height: int) -> list[HistoryFrame]:
-    frames = [render.draw(shot.state, height=height) for shot in film.shots]
-    return [
-        HistoryFrame(
-            number=number,
-            caption=shot.caption,
-            frame=frame,
-            embedding=planner.retriever.embed_frame(frame),
+    if planner.retriever is None:
+        raise CinemaError(
+            "retrieval is measured on presets that compare pictures; this one has captions only"
         )
-        for number, (shot, frame) in enumerate(zip(film.shots, frames, strict=True), start=1)
-    ]
+    found = []
+    for number, shot in enumerate(film.shots, start=1):
+        frame = render.draw(shot.state, height=height)
+        embedding = planner.retriever.embed_frame(frame)
+        found.append(HistoryFrame(number=number, caption=shot.caption, frame=frame, embedding=embedding))
+    return found

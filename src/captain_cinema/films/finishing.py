@@ -37,7 +37,8 @@ LIBRARIES = ("av", "numpy", "opencv-python-headless", "scenedetect-headless")
 """What decides how a film comes out."""
 
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Unmatched(Exception):
