@@ -55,7 +55,6 @@ def goldenmem(backend: presets.Backend, films: int, seeds: int) -> Iterator[Row]
     settings = {
         "all at full size": replace(usual, memory=None),
         "2x4": replace(usual, memory=Memory(groups=2, images=4)),
-        "3x3": replace(usual, memory=Memory(groups=3, images=3)),
         "2x4, the latest large": replace(usual, memory=Memory(groups=2, images=4), rank="age"),
     }
     yield from _identity(backend, settings, films, seeds)
