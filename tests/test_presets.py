@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def test_installing_an_export_renews_the_manifest(tmp_path: Path, monkeypatch: p
     (export / "diffusion_pytorch_model.safetensors").write_bytes(b"other weights")
     with pytest.raises(WeightsError, match="is not a safetensors file"):
         presets.install_weights(export.parent)
+
+
+def test_shipped_configurations_name_no_folder_of_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in EMBEDDED.rglob("config.json"):
+        assert "_name_or_path" not in json.loads(path.read_text()), path
+    monkeypatch.setattr(presets, "WEIGHTS", tmp_path / "weights")
+    shutil.copytree(EMBEDDED, tmp_path / "weights" / "embedded")
+    export = tmp_path / "export"
+    shutil.copytree(EMBEDDED / "vae", export / "vae")
+    config = json.loads((export / "vae" / "config.json").read_text())
+    (export / "vae" / "config.json").write_text(json.dumps({**config, "_name_or_path": str(tmp_path)}))
+    presets.install_weights(export)
+    assert json.loads((tmp_path / "weights" / "embedded" / "vae" / "config.json").read_text()) == config
+    presets.verify_weights(tmp_path / "weights" / "embedded")
 
 
 def test_weights_stored_in_half_are_used_in_float(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -102,9 +101,16 @@ def install_weights(export: Path, name: str = "embedded") -> list[str]:
         if path.suffix == ".safetensors":
             _store_half(path, folder / relative)
         else:
-            shutil.copyfile(path, folder / relative)
+            _store_config(path, folder / relative)
     write_manifest(folder)
     return [relative.as_posix() for relative in written]
+
+
+def _store_config(source: Path, target: Path) -> None:
+    """Copy a configuration without diffusers' note of the folder on this machine that it was loaded from."""
+    config = json.loads(source.read_text())
+    config.pop("_name_or_path", None)
+    target.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _store_half(source: Path, target: Path) -> None:
