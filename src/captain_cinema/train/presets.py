@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from captain_cinema.backbone.mmdit import MMDiTConfig
-from captain_cinema.train.keyframes import KeyframeTraining, Stage
+from captain_cinema.train.keyframe_options import KeyframeTraining, Stage
 from captain_cinema.train.loop import Optimisation
 from captain_cinema.train.sequences import Layout
 from captain_cinema.train.shots import ShotTraining

@@ -14,7 +14,7 @@ from typing import Literal
 from captain_cinema.errors import CinemaError
 from captain_cinema.keyframes.goldenmem import golden_rows
 from captain_cinema.keyframes.noisy_context import BANDS, CLEAN, STEPS
-from captain_cinema.train.keyframes import KeyframeTraining, Stage
+from captain_cinema.train.keyframe_options import KeyframeTraining, Stage
 from captain_cinema.train.loop import Optimisation
 from captain_cinema.train.sequences import Layout
 
