@@ -24,8 +24,8 @@ from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story
 from captain_cinema.train import previews
 from captain_cinema.train.binding import UNKNOWN
+from captain_cinema.train.dataset_source import DatasetSource, Encoders, open_source
 from captain_cinema.train.film_pool import Pool, draw_film, film_seed
-from captain_cinema.train.frame_source import DatasetSource, Encoders, open_source
 from captain_cinema.train.keyframes import KeyframeTask
 from captain_cinema.train.presets import TRAINING, embedded_mmdit
 from captain_cinema.train.run import main_train

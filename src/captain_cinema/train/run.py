@@ -70,7 +70,7 @@ def new_task(
     codec = FrameCodec(load_vae(weights / "vae", device=device))
     if part == "keyframes":
         from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
-        from captain_cinema.train.frame_source import open_source
+        from captain_cinema.train.dataset_source import open_source
         from captain_cinema.train.grow import widen
         from captain_cinema.train.keyframes import KeyframeTask
 

@@ -30,7 +30,7 @@ from captain_cinema.backbone.open_text import (
 )
 from captain_cinema.errors import CinemaError, WeightsError
 from captain_cinema.keyframes.goldenmem import shrink
-from captain_cinema.train.frame_source import PIXELS_VERSION, DatasetSource, Encoders
+from captain_cinema.train.dataset_source import PIXELS_VERSION, DatasetSource, Encoders
 from captain_cinema.train.tensor_cache import TensorCache
 from captain_cinema.train.world import ALONE, World
 

@@ -18,7 +18,7 @@ from captain_cinema.backbone.lora import add_lora, load_lora, save_lora
 from captain_cinema.backbone.mmdit import MMDiT, load_mmdit, save_mmdit
 from captain_cinema.errors import CinemaError
 from captain_cinema.flow.published import flux1_shift
-from captain_cinema.train.frame_source import DatasetSource, Encoders, open_dataset
+from captain_cinema.train.dataset_source import DatasetSource, Encoders, open_dataset
 from captain_cinema.train.keyframes import KeyframeTask
 from captain_cinema.train.loop import RunOptions, Trainer
 from captain_cinema.train.precision import fast_bfloat16, mixed_precision
