@@ -167,6 +167,34 @@ def scales_of(chosen: Selection, *, memory: Memory | None, rows: int, rank: Rank
     return [scale[index] for index in chosen.indices]
 
 
+def uses_of(
+    chosen: Selection,
+    history: Sequence[HistoryFrame],
+    pins: Sequence[int],
+    scales: Sequence[int],
+    tokens_at: Callable[[int], int],
+) -> tuple[MemoryUse, ...]:
+    """What a keyframe sees of the chosen frames, in story order.
+
+    Args:
+        chosen: Which they are.
+        history: What they were chosen from.
+        pins: Numbers of the shots that had to be in.
+        scales: Token rows of each.
+        tokens_at: How many image tokens a frame with so many token rows takes.
+    """
+    return tuple(
+        MemoryUse(
+            number=history[index].number,
+            rows=rows,
+            tokens=tokens_at(rows),
+            score=score,
+            pinned=history[index].number in pins,
+        )
+        for index, rows, score in zip(chosen.indices, scales, chosen.scores, strict=True)
+    )
+
+
 def _is_wide(frame: HistoryFrame) -> bool:
     return _WIDE.search(frame.caption) is not None
 

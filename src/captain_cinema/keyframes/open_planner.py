@@ -35,6 +35,7 @@ from captain_cinema.keyframes.memory import (
     Sentences,
     choose,
     scales_of,
+    uses_of,
 )
 from captain_cinema.keyframes.selection import Mode, Selection
 from captain_cinema.script import name_key, names_in
@@ -183,16 +184,8 @@ class OpenPlanner:
     def _uses(
         self, chosen: Selection, history: Sequence[HistoryFrame], pins: Sequence[int]
     ) -> tuple[MemoryUse, ...]:
-        return tuple(
-            MemoryUse(
-                number=history[index].number,
-                rows=rows,
-                tokens=rows * self._cols(rows),
-                score=score,
-                pinned=history[index].number in pins,
-            )
-            for index, rows, score in zip(chosen.indices, self._scales(chosen), chosen.scores, strict=True)
-        )
+        scales = self._scales(chosen)
+        return uses_of(chosen, history, pins, scales, lambda rows: rows * self._cols(rows))
 
     def _encode(self, prompt: str) -> tuple[Tensor, Tensor | None]:
         """The prompt, and the empty one that guidance goes away from."""
