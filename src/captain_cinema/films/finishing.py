@@ -1,15 +1,14 @@
 """From watched stretches to a film's draft: shots in order, pictures cropped, measured and encoded.
 
-A draft holds all that a film gives to the dataset but for what depends on other films (duplicates), on the
-annotator, and on thresholds: it is judged anew whenever it is opened.
+What is written here is read by `drafts`.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,13 +21,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from captain_cinema.films.borders import BorderFinder, crop_two_to_one
-from captain_cinema.films.duplicates import Key
 from captain_cinema.films.quality import Quality, judge, measure, perceptual_hash
 from captain_cinema.films.records import Crop, Cut, FilmRecord, KeyframeRecord, Picture, Role
 from captain_cinema.films.settings import FilmSettings
-from captain_cinema.films.spool import Place, Spool, SpoolError, SpoolWriter
+from captain_cinema.films.spool import Spool, SpoolError, SpoolWriter
 from captain_cinema.films.store.pictures import encode_jpeg, preview
-from captain_cinema.films.store.records import NOWHERE, ROLES, film_dict, film_of, keyframe_of, keyframe_row
+from captain_cinema.films.store.records import NOWHERE, ROLES, film_dict, keyframe_row
 from captain_cinema.films.watching import place_of
 
 WHOLE_WIDTH = 240
@@ -322,61 +320,3 @@ def versions(settings: FilmSettings) -> tuple[tuple[str, str], ...]:
         with suppress(metadata.PackageNotFoundError):  # the same library under another name
             found.append((name, metadata.version(name)))
     return tuple(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DraftEntry:
-    """A keyframe of a draft."""
-
-    record: KeyframeRecord
-    jpeg: Place
-    """(0, 0) if the dataset has it."""
-    whole: Place
-
-
-class Draft:
-    """A film's draft, judged by the thresholds of some settings.
-
-    Raises:
-        SpoolError: it is not there, or not whole.
-    """
-
-    def __init__(self, folder: Path, settings: FilmSettings) -> None:
-        self.spool = Spool(folder)
-        try:
-            self.record = film_of(self.spool.index["record"])
-            self.entries = [_draft_entry(entry, settings) for entry in self.spool.index["keyframes"]]
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise SpoolError(f"{folder} is damaged; run the same command again") from error
-
-    def fit(self) -> list[KeyframeRecord]:
-        """Keyframes that are not poor."""
-        return [entry.record for entry in self.entries if entry.record.verdict == "kept"]
-
-
-def _draft_entry(entry: dict[str, Any], settings: FilmSettings) -> DraftEntry:
-    reason = judge(Quality(**entry["quality"]), settings)
-    record = replace(keyframe_of(entry["row"]), verdict="dropped" if reason else "kept", reason=reason)
-    jpeg, whole = entry["jpeg"], entry["whole"]
-    return DraftEntry(record=record, jpeg=(jpeg[0], jpeg[1]), whole=(whole[0], whole[1]))
-
-
-def decide(
-    film: FilmRecord, keyframes: Sequence[KeyframeRecord], dropped: Mapping[Key, str], copy: str
-) -> FilmRecord:
-    """A film's verdict, once it is known which of its keyframes are poor or duplicates.
-
-    Args:
-        film: as its draft has it.
-        keyframes: all of them.
-        dropped: duplicates, with the reason.
-        copy: the film that has all of its keyframes already; empty if there is none.
-    """
-    if copy:
-        return replace(film, verdict="duplicate", reason=f"every keyframe of it is in {copy}")
-    reasons = [record.reason or dropped.get((record.shot, record.role), "") for record in keyframes]
-    if all(reasons):
-        listed = Counter(reason.split(" of ")[0] for reason in reasons).most_common()
-        said = ", ".join(f"{count} {what}" for what, count in listed) or "damaged throughout"
-        return replace(film, verdict="rejected", reason=f"no keyframe of it is fit to be kept: {said}")
-    return film

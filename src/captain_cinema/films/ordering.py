@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from captain_cinema.films.annotate import Annotator
+from captain_cinema.films.drafts import Draft, decide
 from captain_cinema.films.duplicates import Key, Original, Seen, copied_from, film_order
 from captain_cinema.films.filming import Film
-from captain_cinema.films.finishing import Draft, decide, versions
+from captain_cinema.films.finishing import versions
 from captain_cinema.films.ledger import Ledger, sweep
 from captain_cinema.films.publishing import (
     AnnotatorChoice,

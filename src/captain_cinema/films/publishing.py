@@ -17,8 +17,8 @@ from typing import overload
 
 from captain_cinema.films.annotate import Annotation, Annotator, EndpointSettings, Usage, annotator
 from captain_cinema.films.annotate.address import key_from
+from captain_cinema.films.drafts import Draft, DraftEntry
 from captain_cinema.films.duplicates import Key
-from captain_cinema.films.finishing import Draft, DraftEntry
 from captain_cinema.films.records import FilmRecord, KeyframeRecord, Picture
 from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.spool import Spool, SpoolError, SpoolWriter
