@@ -17,7 +17,8 @@ from captain_cinema.progress import Reporter
 from captain_cinema.project.files import Finding, publish, record_of, write_json
 from captain_cinema.project.folder import FilmFolder
 from captain_cinema.project.identity import align, finish_moves, settle_shots
-from captain_cinema.project.stale import ShotPlan, ShotStatus, Verdict, plan_shots, survey
+from captain_cinema.project.plans import ShotPlan, plan_shots
+from captain_cinema.project.stale import ShotStatus, Verdict, survey
 from captain_cinema.project.state import FilmState
 from captain_cinema.script import Script
 

@@ -13,15 +13,8 @@ from captain_cinema.pipeline.production import Made, Production, adopt, announce
 from captain_cinema.progress import Stage, spoken_time
 from captain_cinema.project.files import Finding, keep_take, look, record_of, write_json
 from captain_cinema.project.pictures import read_picture, write_picture
-from captain_cinema.project.stale import (
-    History,
-    ShotPlan,
-    Verdict,
-    judge_keyframe,
-    keyframe_inputs,
-    memory_of,
-    survey,
-)
+from captain_cinema.project.plans import ShotPlan, keyframe_inputs
+from captain_cinema.project.stale import History, Verdict, judge_keyframe, memory_of, survey
 
 if TYPE_CHECKING:
     from captain_cinema.keyframes.planner import HistoryFrame, MemoryUse
