@@ -26,17 +26,11 @@ from typing import Any, get_args
 from benchmarks.hardware import hardware
 from captain_cinema.errors import CinemaError
 from captain_cinema.films.blends import BlendFinder
-from captain_cinema.films.cuts import (
-    DEFAULT_FPS,
-    HardCutFinder,
-    JoinedFinder,
-    SceneDetectFinder,
-    scene_detector,
-    shortest_shot,
-)
+from captain_cinema.films.cuts import DEFAULT_FPS, HardCutFinder, JoinedFinder
 from captain_cinema.films.decode import Frame, decode
 from captain_cinema.films.media import probe
 from captain_cinema.films.records import Cut
+from captain_cinema.films.scene_detect import SceneDetectFinder, scene_detector, shortest_shot
 from captain_cinema.films.score import CutScore, score_cuts
 from captain_cinema.films.settings import Detector, FilmSettings
 from captain_cinema.films.transnet import TransNetFinder

@@ -11,17 +11,12 @@ import pytest
 from drawn import mixed, picture, write_film
 from real_films import BATTLE, BUNNY, DRAWN, at_hand, known_film, manifest
 
-from captain_cinema.films.cuts import (
-    SIDE,
-    SceneDetectFinder,
-    cut_finder,
-    find_cuts,
-    scene_detector,
-    shortest_shot,
-)
+from captain_cinema.films.cuts import cut_finder, find_cuts
 from captain_cinema.films.decode import Decoding, Frame, decode, frame_of
+from captain_cinema.films.looking import SIDE
 from captain_cinema.films.media import probe
 from captain_cinema.films.records import Cut
+from captain_cinema.films.scene_detect import SceneDetectFinder, scene_detector, shortest_shot
 from captain_cinema.films.score import score_cuts
 from captain_cinema.films.settings import Detector, FilmSettings
 
@@ -261,7 +256,7 @@ def test_a_size_that_changes_is_a_cut_only_if_the_picture_does() -> None:
 
 
 def test_a_tall_film_is_reduced_by_its_longer_side() -> None:
-    from captain_cinema.films.cuts import reduced
+    from captain_cinema.films.looking import reduced
 
     assert reduced(frame_of(np.zeros((1024, 512, 3), np.uint8))).shape == (SIDE, SIDE // 2, 3)
 

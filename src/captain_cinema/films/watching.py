@@ -20,9 +20,10 @@ from jaxtyping import Int64, UInt8
 
 from captain_cinema.films.ahead import ahead
 from captain_cinema.films.borders import BorderFinder
-from captain_cinema.films.cuts import cut_finder, reduced
+from captain_cinema.films.cuts import cut_finder
 from captain_cinema.films.decode import Decoding, Frame, decode
 from captain_cinema.films.keyframes import Choice, ClosedShot, Holding, frames_to_hold
+from captain_cinema.films.looking import reduced
 from captain_cinema.films.media import Probe
 from captain_cinema.films.records import Cut
 from captain_cinema.films.settings import FilmSettings
