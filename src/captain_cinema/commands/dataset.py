@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from captain_cinema.commands.build_options import (
+    DEFAULTS,
+    BuildOptions,
+    DetectorName,
+    Seconds,
+    ShortestShot,
+    Threshold,
+)
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
-from captain_cinema.films.annotation_options import EndpointSettings, Patience
-from captain_cinema.films.settings import Detector, FilmSettings
+from captain_cinema.films.settings import FilmSettings
 
 if TYPE_CHECKING:
     from captain_cinema.films.report import Event
@@ -22,16 +29,7 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 10.0
 """So long nothing is said at most while films are decoded."""
 
-DEFAULTS = FilmSettings()
-ENDPOINT = EndpointSettings()
-
 Positional = tyro.conf.Positional
-DetectorName = Annotated[Detector, tyro.conf.arg(metavar="NAME")]
-Threshold = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
-Number = Annotated[float, tyro.conf.arg(metavar="NUMBER")]
-Count = Annotated[int, tyro.conf.arg(metavar="N")]
-ShortestShot = Annotated[float | None, tyro.conf.arg(metavar="SECONDS")]
-Seconds = Annotated[float, tyro.conf.arg(metavar="SECONDS")]
 DatasetFolder = Annotated[Path, tyro.conf.arg(metavar="DATASET")]
 
 
@@ -40,83 +38,16 @@ def dataset() -> Outcome:
     raise ValueError("the command line hands over to the commands below")
 
 
-def build(
-    films: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILMS...")]],
-    /,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DATASET")],
-    cast: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
-    annotator: Annotated[str, tyro.conf.arg(metavar="none|sidecar|URL")] = "none",
-    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
-    key_variable: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
-    per_minute: Annotated[float | None, tyro.conf.arg(metavar="N")] = None,
-    batch: Count = ENDPOINT.frames,
-    parallel: Count = ENDPOINT.parallel,
-    tries: Count = ENDPOINT.patience.tries,
-    reply_seconds: Seconds = ENDPOINT.patience.reply_seconds,
-    prices: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="IN OUT")] = None,
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
-    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
-    detector: DetectorName = DEFAULTS.detector,
-    threshold: Threshold = DEFAULTS.threshold,
-    shortest_shot: ShortestShot = DEFAULTS.shortest_shot,
-    short_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = DEFAULTS.short_side,
-    quality: Count = DEFAULTS.quality,
-    black_luma: Number = DEFAULTS.black_luma,
-    flat_deviation: Number = DEFAULTS.flat_deviation,
-    blur_sharpness: Number = DEFAULTS.blur_sharpness,
-    text_share: Number = DEFAULTS.text_share,
-    duplicate_distance: Count = DEFAULTS.duplicate_distance,
-    stretch_seconds: Seconds = DEFAULTS.stretch_seconds,
-    json: bool = False,
-) -> Outcome:
+def build(options: Annotated[BuildOptions, tyro.conf.arg(name="")]) -> Outcome:
     """Make a dataset of films; what is finished is kept, and only what changed is done again.
 
     Exit code 0: every file is ok or a duplicate; 1: some are partial, rejected or an error; 2: nothing could
     start.
-
-    Args:
-        films: files, folders or patterns.
-        output: the dataset's folder, new or of an earlier build.
-        cast: a YAML file with the characters that captions may name, film by film.
-        annotator: who writes the captions: nobody, files beside the films, or an OpenAI-compatible endpoint.
-        model: the endpoint's.
-        key_variable: of the environment, that holds the endpoint's key; CINEMA_ANNOTATOR_KEY if left out.
-        per_minute: requests to the endpoint at most.
-        batch: frames in one request.
-        parallel: requests in flight.
-        tries: requests for one reply of an endpoint that is busy.
-        reply_seconds: how long one reply may take.
-        prices: what a million tokens cost, in and out; then the cost is told.
-        workers: processes; one film a task, long films in stretches. This process alone if left out.
-        ray: do it on Ray: "local" starts it here, "auto" or an address joins a cluster.
-        detector: of cuts.
-        threshold: of the detector; its tuned default if left out.
-        shortest_shot: cuts nearer to each other are one; what suits the detector if left out.
-        short_side: height of a keyframe at most; it is twice as wide.
-        quality: of the stored JPEG.
-        black_luma: mean brightness below which a frame is black, unless something in it stands out.
-        flat_deviation: standard deviation of brightness below which a frame is flat.
-        blur_sharpness: sharpness below which a frame is blurred.
-        text_share: share of the sharp edges that is lettering past which a frame is a text card.
-        duplicate_distance: bits of 64 by which the hashes of two keyframes of one picture differ at most.
-        stretch_seconds: much longer films are worked on in stretches of this length.
-        json: print one JSON object at the end.
     """
+    workers, ray = options.workers, options.ray
     if workers is not None and workers < 1:
         raise CinemaError(f"--workers {workers} cannot work; give 1 or more")
-    settings = FilmSettings(
-        detector=detector,
-        threshold=threshold,
-        shortest_shot=shortest_shot,
-        short_side=short_side,
-        quality=quality,
-        black_luma=black_luma,
-        flat_deviation=flat_deviation,
-        blur_sharpness=blur_sharpness,
-        text_share=text_share,
-        duplicate_distance=duplicate_distance,
-        stretch_seconds=stretch_seconds,
-    )
+    settings = options.film_settings()
     _check(settings)
     from captain_cinema.films.annotate import load_cast
     from captain_cinema.films.build import BuildTask
@@ -126,29 +57,20 @@ def build(
     from captain_cinema.progress import Reporter
 
     choice = AnnotatorChoice(
-        spec=annotator,
-        model=model,
-        cast={} if cast is None else load_cast(cast),
-        key_variable=key_variable,
-        settings=EndpointSettings(
-            frames=batch,
-            parallel=parallel,
-            per_minute=per_minute,
-            patience=Patience(tries=tries, reply_seconds=reply_seconds),
-            input_price=None if prices is None else prices[0],
-            output_price=None if prices is None else prices[1],
-        ),
+        spec=options.annotator,
+        model=options.model,
+        cast={} if options.cast is None else load_cast(options.cast),
+        key_variable=options.key_variable,
+        settings=options.endpoint(),
     )
-    found = find_films(films)
     task = BuildTask(
-        films=found,
-        dataset=output,
+        films=find_films(options.films),
+        dataset=options.output,
         settings=settings,
         choice=choice,
         threads=1 if workers or ray else 0,
     )
-    crew = _crew(workers, ray)
-    report = build_dataset(task, crew, _Telling(Reporter()))
+    report = build_dataset(task, _crew(workers, ray), _Telling(Reporter()))
     return Outcome(data=report.data(), text=report.text(), code=report.code)
 
 

@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from captain_cinema.commands.outcome import Outcome
+from captain_cinema.commands.train_options import TrainOptions
 from captain_cinema.errors import CinemaError
 
 if TYPE_CHECKING:
     from captain_cinema.train.tuning.presets import Choices
 
-Positional = tyro.conf.Positional
-Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
-Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 TUNED = ("klein", "section4", "appendix-a", "table4")
 """Presets that tune; the others train the embedded parts. The same names as in train.tuning.presets."""
 SHOTS_TUNED = ("wan", "section4", "appendix-a", "table4")
 """Presets that tune the shot model. The same names as in train.wan_start."""
 
 
-def train(
-    part: Positional[Literal["keyframes", "shots", "vae", "retrieval"]],
-    /,
-    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")],
-    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "embedded",
-    steps: Number = None,
-    minutes: Annotated[float | None, tyro.conf.arg(metavar="N")] = None,
-    device: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
-    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
-    lr: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None,
-    weights: Folder = None,
-    start: Folder = None,
-    decoder_only: bool = False,
-    workers: Number = None,
-    dataset: Folder = None,
-    stage: Number = None,
-    pairs: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N")] = (),
-    lora: Annotated[int | None, tyro.conf.arg(metavar="RANK")] = None,
-    batch: Number = None,
-    micro: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
-    contexts: Literal["joint", "golden", "both"] = "both",
-    noise: Annotated[str, tyro.conf.arg(metavar="BAND")] = "light",
-    causal: bool = False,
-    height: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None,
-    no_checkpointing: bool = False,
-    fsdp: bool = False,
-    sequence_parallel: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
-    log_to: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TRACKER")] = (),
-    log_every: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
-    save_every: Annotated[int, tyro.conf.arg(metavar="N")] = 200,
-    sheet_every: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
-    compile: bool = False,
-    resume: bool = False,
-    install: bool = False,
-    json: bool = False,
-) -> Outcome:
+def train(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> Outcome:
     """Train a part on the playhouse or a dataset; the same command goes on where it was stopped.
 
     The presets klein, section4, appendix-a and table4 tune the keyframe model in --weights, which may be a
@@ -68,117 +31,57 @@ def train(
     processes. The options from --stage to --sheet-every are for them. With `train shots`, wan, section4,
     appendix-a and table4 tune the Wan folder in --weights on a dataset's clips; --pairs is then how many
     shots are joined.
-
-    Args:
-        part: what to train.
-        out: folder for checkpoints, loss curve and sample sheets.
-        preset: the training preset.
-        steps: how many; the preset's if left out.
-        minutes: stop after so long.
-        device: cpu or cuda; the GPU if there is one.
-        seed: of the run.
-        lr: peak learning rate; the preset's if left out.
-        weights: finished parts that this one builds on, or what is tuned; the shipped ones if left out.
-        start: weights to begin from instead of random ones; when tuning, what another stage exported.
-        decoder_only: with `train vae --start`: leave the latents as they are.
-        workers: processes that draw films ahead; with a GPU two fewer than cores, on a CPU none.
-        dataset: take films from a dataset that `cinema dataset build` made, not from the playhouse.
-        stage: run this stage of growing contexts alone, from 1.
-        pairs: pairs of each stage, such as 1 8 16; the preset's if left out.
-        lora: rank of the adapters, 0 to tune all weights; the preset's if left out.
-        batch: sequences a step, of all processes together.
-        micro: sequences that a process computes at once.
-        contexts: all frames drawn together, or the earlier ones given by GoldenMem, or both by turns.
-        noise: of given frames: clean, light, moderate, strong or heavy.
-        causal: a pair sees itself and the pairs before it alone.
-        height: of a frame; 400 for published weights if left out.
-        no_checkpointing: keep what blocks make for the backward pass, where there is memory for it.
-        fsdp: shard weights, gradients and optimiser states over the processes (FSDP2).
-        sequence_parallel: processes that share one sequence, for long contexts.
-        log_to: trackio, wandb or tensorboard, besides metrics.jsonl.
-        log_every: steps between two lines of figures.
-        save_every: steps between two checkpoints.
-        sheet_every: steps between two sample sheets; 0 draws none.
-        compile: let torch.compile fuse what it can; takes a minute at the start, and a C++ compiler.
-        resume: refuse to start anew when there is no checkpoint in the folder.
-        install: put the trained weights into the package at the end.
-        json: print one JSON object at the end.
     """
-    if resume and not out.is_dir():
-        raise CinemaError(f"there is nothing to resume in {out}; leave --resume out to start there")
-    if part == "shots" and preset in SHOTS_TUNED:
-        refused = {"--stage": stage, "--causal": causal, "--height": height, "--start": start}
-        for option, given in (refused | {"--install": install, "--fsdp": fsdp}).items():
-            if given:
-                raise CinemaError(f"{option} is not for tuning shots; leave it out")
-        options = {"preset": preset, "steps": steps, "lr": lr, "seed": seed, "batch": batch, "lora": lora}
-        options |= {"together": pairs, "checkpointing": not no_checkpointing}
-        machine = {"minutes": minutes, "log_every": log_every, "save_every": save_every}
-        machine |= {"sheet_every": sheet_every}
-        return _tune_shots(options, out, device, weights, dataset, machine, compile, log_to)
-    if preset in TUNED:
-        refused = {"--decoder-only": decoder_only, "--install": install}
-        for option, given in refused.items():
-            if given:
-                raise CinemaError(f"{option} is not for the tuning preset {preset}; leave it out")
-        if part != "keyframes":
-            raise CinemaError(f"the preset {preset} tunes the keyframe model; train {part} with another one")
-        from captain_cinema.train.tuning.presets import Choices
-
-        choices = Choices(
-            preset=preset,
-            stage=stage,
-            steps=steps,
-            lr=lr,
-            seed=seed,
-            batch=batch,
-            pairs=pairs,
-            lora=lora,
-            contexts=contexts,
-            noise=noise,
-            causal=causal,
-            height=height,
-            micro=micro,
-            checkpointing=not no_checkpointing,
-            start=start,
-        )
-        machine = {"minutes": minutes, "compiled": compile, "log_every": log_every}
-        machine |= {"save_every": save_every, "sheet_every": sheet_every}
-        shared = {"fsdp": fsdp, "sequence": sequence_parallel, "trackers": log_to}
-        return _tune(choices, out, device, weights, dataset, machine, shared)
-    for option, given in (("--stage", stage), ("--pairs", pairs), ("--lora", lora), ("--log-to", log_to)):
-        if given:
-            raise CinemaError(f"{option} is for the tuning presets {', '.join(TUNED)}, not for {preset}")
-    return _train(
-        part,
-        out=out,
-        install=install,
-        preset=preset,
-        steps=steps,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        lr=lr,
-        weights=weights,
-        start=start,
-        decoder_only=decoder_only,
-        workers=workers,
-        compiled=compile,
-        dataset=dataset,
-    )
+    if options.resume and not options.out.is_dir():
+        raise CinemaError(f"there is nothing to resume in {options.out}; leave --resume out to start there")
+    if options.part == "shots" and options.preset in SHOTS_TUNED:
+        return _tune_shots(options)
+    if options.preset in TUNED:
+        return _tune_keyframes(options)
+    return _train(options)
 
 
-def _train(part: str, *, out: Path, install: bool, **options: Any) -> Outcome:
+def _refuse(options: TrainOptions, names: Sequence[str], why: str) -> None:
+    """Refuse options that are given and would do nothing.
+
+    Raises:
+        CinemaError: the first of them.
+    """
+    for name in names:
+        if getattr(options, name):
+            raise CinemaError(f"--{name.replace('_', '-')} is {why}")
+
+
+def _train(options: TrainOptions) -> Outcome:
+    """Train a part of the embedded preset."""
+    why = f"for the tuning presets {', '.join(TUNED)}, not for {options.preset}"
+    _refuse(options, ("stage", "pairs", "lora", "log_to"), why)
     from captain_cinema import presets
     from captain_cinema.progress import Reporter
     from captain_cinema.train.run import main_train, optimisation_of
 
-    total = optimisation_of(part, options["preset"], steps=options["steps"]).steps
-    with Reporter().stage(part, total, unit="step") as stage:
-        data = main_train(part, out=out, **options, progress=_to(stage))
-    if install:
-        data["installed"] = presets.install_weights(out / "export")
-    return Outcome(data=data, text=f"trained {part}: {out}")
+    total = optimisation_of(options.part, options.preset, steps=options.steps).steps
+    with Reporter().stage(options.part, total, unit="step") as stage:
+        data = main_train(
+            options.part,
+            out=options.out,
+            preset=options.preset,
+            steps=options.steps,
+            minutes=options.minutes,
+            device=options.device,
+            seed=options.seed,
+            lr=options.lr,
+            weights=options.weights,
+            start=options.start,
+            decoder_only=options.decoder_only,
+            workers=options.workers,
+            compiled=options.compile,
+            dataset=options.dataset,
+            progress=_to(stage),
+        )
+    if options.install:
+        data["installed"] = presets.install_weights(options.out / "export")
+    return Outcome(data=data, text=f"trained {options.part}: {options.out}")
 
 
 def _to(stage: Any) -> Callable[[int, int, dict[str, float]], None]:
@@ -188,75 +91,96 @@ def _to(stage: Any) -> Callable[[int, int, dict[str, float]], None]:
     return progress
 
 
-def _tune(
-    choices: Choices,
-    out: Path,
-    device: str | None,
-    weights: Path | None,
-    dataset: Path | None,
-    machine: dict[str, Any],
-    shared: dict[str, Any],
-) -> Outcome:
-    import torch
+def _choices(options: TrainOptions) -> Choices:
+    """What a tuning run of the keyframe model is told."""
+    from captain_cinema.train.tuning.presets import Choices
 
+    same = {field.name for field in fields(Choices)} - {"checkpointing"}
+    return Choices(
+        **{name: getattr(options, name) for name in same}, checkpointing=not options.no_checkpointing
+    )
+
+
+def _tune_keyframes(options: TrainOptions) -> Outcome:
+    """Tune a pretrained keyframe model."""
+    why = f"not for the tuning preset {options.preset}; leave it out"
+    _refuse(options, ("decoder_only", "install"), why)
+    if options.part != "keyframes":
+        raise CinemaError(
+            f"the preset {options.preset} tunes the keyframe model; train {options.part} with another one"
+        )
     from captain_cinema import presets
     from captain_cinema.commands.training_memory import check_memory
     from captain_cinema.progress import Reporter
     from captain_cinema.train.tuning.presets import resolve
     from captain_cinema.train.tuning.start import Machine, find_weights, tune
-    from captain_cinema.train.world import open_world
+    from captain_cinema.train.world import choose_device, open_world
 
     main = os.environ.get("RANK", "0") == "0"
     if not main:  # one process speaks for all
         logging.getLogger().setLevel(logging.WARNING)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
-    run = resolve(choices)
-    found = find_weights(weights if weights is not None else presets.weights_folder("embedded"))
+    device = choose_device(options.device)
+    run = resolve(_choices(options))
+    found = find_weights(options.weights or presets.weights_folder("embedded"))
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    check_memory(found, run, device=device, processes=processes, **_of(shared, "fsdp", "sequence"))
-    world = open_world(device, out=out, settings={"preset": choices.preset}, **shared)
-    options = {"dataset": dataset, "device": world.device, "world": world}
+    shared: dict[str, Any] = {"fsdp": options.fsdp, "sequence": options.sequence_parallel}
+    check_memory(found, run, device=device, processes=processes, **shared)
+    told = {"preset": options.preset}
+    world = open_world(device, out=options.out, settings=told, trackers=options.log_to, **shared)
+    machine = Machine(
+        out=options.out,
+        minutes=options.minutes,
+        compiled=options.compile,
+        log_every=options.log_every,
+        save_every=options.save_every,
+        sheet_every=options.sheet_every,
+    )
+    more: dict[str, Any] = {"dataset": options.dataset, "device": world.device, "world": world}
     try:
         if not main:
-            return Outcome(data=tune(run, found, Machine(out=out, **machine), **options), text="")
+            return Outcome(data=tune(run, found, machine, **more), text="")
         with Reporter().stage("keyframes", run.optimisation.steps, unit="step") as stage:
-            data = tune(run, found, Machine(out=out, **machine), **options, progress=_to(stage))
+            data = tune(run, found, machine, **more, progress=_to(stage))
     finally:
         world.close()
-    return Outcome(data=data, text=f"tuned keyframes: {out / 'export'}")
+    return Outcome(data=data, text=f"tuned keyframes: {options.out / 'export'}")
 
 
-def _tune_shots(
-    options: dict[str, Any],
-    out: Path,
-    device: str | None,
-    weights: Path | None,
-    dataset: Path | None,
-    machine: dict[str, Any],
-    compiled: bool,
-    log_to: tuple[str, ...],
-) -> Outcome:
+def _tune_shots(options: TrainOptions) -> Outcome:
+    """Tune a Wan folder."""
+    refused = ("stage", "causal", "height", "start", "install", "fsdp")
+    _refuse(options, refused, "not for tuning shots; leave it out")
+    weights, dataset = options.weights, options.dataset
     if weights is None:
         raise CinemaError("name the Wan folder to tune: --weights FOLDER, such as Wan2.2-TI2V-5B-Diffusers")
-    import torch
-
     from captain_cinema.progress import Reporter
     from captain_cinema.train.loop import RunOptions
     from captain_cinema.train.wan_start import ShotChoices, resolve_shots, tune_shots
-    from captain_cinema.train.world import open_world
+    from captain_cinema.train.world import choose_device, open_world
 
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
-    choices = ShotChoices(**options)
+    device = choose_device(options.device)
+    choices = ShotChoices(
+        preset=options.preset,
+        steps=options.steps,
+        lr=options.lr,
+        seed=options.seed,
+        batch=options.batch,
+        lora=options.lora,
+        together=options.pairs,
+        checkpointing=not options.no_checkpointing,
+    )
     steps = resolve_shots(choices).optimisation.steps
-    world = open_world(device, out=out, settings={"preset": choices.preset}, trackers=log_to)
-    run = RunOptions(out=out, device=world.device, **machine)
-    more: dict[str, Any] = {"world": world, "compiled": compiled}
+    told = {"preset": options.preset}
+    world = open_world(device, out=options.out, settings=told, trackers=options.log_to)
+    run = RunOptions(
+        out=options.out,
+        device=world.device,
+        minutes=options.minutes,
+        log_every=options.log_every,
+        save_every=options.save_every,
+        sheet_every=options.sheet_every,
+    )
+    more: dict[str, Any] = {"world": world, "compiled": options.compile}
     try:
         if not world.main:  # one process speaks for all
             return Outcome(data=tune_shots(choices, weights, dataset, run, **more), text="")
@@ -264,8 +188,4 @@ def _tune_shots(
             data = tune_shots(choices, weights, dataset, run, **more, progress=_to(stage))
     finally:
         world.close()
-    return Outcome(data=data, text=f"tuned shots: {out / 'export'}")
-
-
-def _of(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names}
+    return Outcome(data=data, text=f"tuned shots: {options.out / 'export'}")

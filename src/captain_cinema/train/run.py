@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,7 +18,15 @@ from captain_cinema.train.film_pool import drawing_workers
 from captain_cinema.train.loop import Optimisation, RunOptions, SharedTask, Task, Trainer
 from captain_cinema.train.precision import fast_bfloat16
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset
-from captain_cinema.train.world import open_world
+from captain_cinema.train.world import choose_device, open_world
+
+if TYPE_CHECKING:
+    from captain_cinema.backbone.latents import FrameCodec
+    from captain_cinema.backbone.mmdit import MMDiT
+    from captain_cinema.backbone.text import PhraseEncoder
+    from captain_cinema.train.keyframes import KeyframeTask
+    from captain_cinema.train.shots import ShotTask
+    from captain_cinema.train.vae import VAETask
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +60,7 @@ def new_task(
     from captain_cinema.backbone.text import PhraseEncoder
 
     if part == "vae":
-        from captain_cinema.train.vae import VAETask
-
-        vae = None if start is None else load_vae(start / "vae").train()
-        return VAETask(
-            seed=optimisation.seed,
-            batch=preset.vae_batch,
-            vae=vae,
-            decoder_only=decoder_only,
-            workers=workers,
-        )
+        return _vae_task(preset, optimisation, start=start, decoder_only=decoder_only, workers=workers)
     text = PhraseEncoder()
     if part == "retrieval":
         from captain_cinema.train.retrieval import RetrievalTask
@@ -69,34 +68,86 @@ def new_task(
         return RetrievalTask(text, seed=optimisation.seed, batch=preset.retrieval_batch, workers=workers)
     codec = FrameCodec(load_vae(weights / "vae", device=device))
     if part == "keyframes":
-        from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
-        from captain_cinema.train.dataset_source import open_source
-        from captain_cinema.train.grow import widen
-        from captain_cinema.train.keyframes import KeyframeTask
-
-        if start is not None:
-            model = load_mmdit(start / "keyframes" / "transformer", dtype=torch.float32)
-            if 2 * model.config.dim == preset.mmdit.dim:
-                logger.info("widening the model from %d to %d", model.config.dim, preset.mmdit.dim)
-                model = widen(model, torch.Generator().manual_seed(optimisation.seed))
-            model.train()
-        else:
-            generator = torch.Generator().manual_seed(optimisation.seed)
-            model = init_weights(MMDiT(preset.mmdit), generator, match_heads=True)
-        training = preset.keyframe_training
-        source = None
-        if dataset is not None:
-            source = open_source(dataset, codec, text, height=training.height, txt_len=training.txt_len)
-        return KeyframeTask(
-            model,
-            codec,
-            text,
-            training,
-            steps=optimisation.steps,
-            seed=optimisation.seed,
-            workers=workers,
-            source=source,
+        return _keyframe_task(
+            preset, optimisation, codec, text, start=start, workers=workers, dataset=dataset
         )
+    return _shot_task(preset, optimisation, codec, text, start=start, workers=workers)
+
+
+def _vae_task(
+    preset: TrainingPreset,
+    optimisation: Optimisation,
+    *,
+    start: Path | None,
+    decoder_only: bool,
+    workers: Executor | None,
+) -> VAETask:
+    from captain_cinema.backbone.latents import load_vae
+    from captain_cinema.train.vae import VAETask
+
+    return VAETask(
+        seed=optimisation.seed,
+        batch=preset.vae_batch,
+        vae=None if start is None else load_vae(start / "vae").train(),
+        decoder_only=decoder_only,
+        workers=workers,
+    )
+
+
+def _keyframe_task(
+    preset: TrainingPreset,
+    optimisation: Optimisation,
+    codec: FrameCodec,
+    text: PhraseEncoder,
+    *,
+    start: Path | None,
+    workers: Executor | None,
+    dataset: Path | None,
+) -> KeyframeTask:
+    from captain_cinema.train.dataset_source import open_source
+    from captain_cinema.train.keyframes import KeyframeTask
+
+    model = _keyframe_model(preset, optimisation.seed, start)
+    training = preset.keyframe_training
+    source = None
+    if dataset is not None:
+        source = open_source(dataset, codec, text, height=training.height, txt_len=training.txt_len)
+    return KeyframeTask(
+        model,
+        codec,
+        text,
+        training,
+        steps=optimisation.steps,
+        seed=optimisation.seed,
+        workers=workers,
+        source=source,
+    )
+
+
+def _keyframe_model(preset: TrainingPreset, seed: int, start: Path | None) -> MMDiT:
+    """Random weights, or those in `start`, widened where the preset's model is twice as wide."""
+    from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
+    from captain_cinema.train.grow import widen
+
+    generator = torch.Generator().manual_seed(seed)
+    if start is None:
+        return init_weights(MMDiT(preset.mmdit), generator, match_heads=True)
+    model = load_mmdit(start / "keyframes" / "transformer", dtype=torch.float32)
+    if 2 * model.config.dim == preset.mmdit.dim:
+        logger.info("widening the model from %d to %d", model.config.dim, preset.mmdit.dim)
+        model = widen(model, generator)
+    return model.train()
+
+
+def _shot_task(
+    preset: TrainingPreset,
+    optimisation: Optimisation,
+    codec: FrameCodec,
+    text: PhraseEncoder,
+    *,
+    start: Path | None,
+    workers: Executor | None,
+) -> ShotTask:
     from captain_cinema.shots.model import embedded_shot_config, load_shot_model, new_shot_model
     from captain_cinema.train.shots import ShotTask
 
@@ -124,6 +175,20 @@ def optimisation_of(
     return replace(found, steps=steps or found.steps, lr=lr or found.lr)
 
 
+def _check_part(part: str, *, start: Path | None, decoder_only: bool, dataset: Path | None) -> None:
+    """Refuse what is not for this part.
+
+    Raises:
+        CinemaError: one line.
+    """
+    if decoder_only and (part != "vae" or start is None):
+        raise CinemaError(
+            "--decoder-only goes on with a trained VAE: train vae --start FOLDER --decoder-only"
+        )
+    if dataset is not None and part != "keyframes":
+        raise CinemaError(f"--dataset feeds the keyframe model, not {part}: train keyframes --dataset FOLDER")
+
+
 def main_train(
     part: str,
     *,
@@ -148,17 +213,9 @@ def main_train(
         CinemaError: an unknown part, preset or device, or weights that are missing.
     """
     optimisation = optimisation_of(part, preset, seed=seed, steps=steps, lr=lr)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise CinemaError(f"no device {device!r} here; leave --device out to train on the CPU")
+    device = choose_device(device)
     folder = weights if weights is not None else presets.weights_folder("embedded")
-    if decoder_only and (part != "vae" or start is None):
-        raise CinemaError(
-            "--decoder-only goes on with a trained VAE: train vae --start FOLDER --decoder-only"
-        )
-    if dataset is not None and part != "keyframes":
-        raise CinemaError(f"--dataset feeds the keyframe model, not {part}: train keyframes --dataset FOLDER")
+    _check_part(part, start=start, decoder_only=decoder_only, dataset=dataset)
     # A CPU trains on all its cores, and is better off drawing in between; a GPU waits for drawings.
     count = workers if workers is not None else max(0, (os.cpu_count() or 1) - 2) * device.startswith("cuda")
     world = open_world(device, out=out)

@@ -142,6 +142,19 @@ def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     return buckets
 
 
+def choose_device(name: str | None) -> str:
+    """The device that is asked for, or else the GPU if there is one.
+
+    Raises:
+        CinemaError: it is not here.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise CinemaError(f"no device {name!r} here; leave --device out to train on the CPU")
+    return name
+
+
 def open_world(
     device: str,
     *,
