@@ -265,6 +265,11 @@ def load_backend(
     folder = weights_folder(name) if weights is None else weights
     if weights is None:
         verify_weights(folder)
+    return _embedded_backend(facts, folder, device)
+
+
+def _embedded_backend(facts: PresetFacts, folder: Path, device: str) -> Backend:
+    """Put the embedded models together."""
     import torch
 
     from captain_cinema.backbone.latents import FrameCodec, load_vae

@@ -38,6 +38,22 @@ from captain_cinema.script.model import (
 )
 from captain_cinema.script.reading import Fields, Item, Scalar, integer_of, one_line, read_text, read_yaml
 
+SHOT_KEYS = (
+    "scene",
+    "caption",
+    "seconds",
+    "framing",
+    "camera",
+    "seed",
+    "pins",
+    "number",
+    "last_keyframe",
+    "sound",
+    "handles",
+    "transition",
+    "transition_seconds",
+)
+
 
 def load_script(path: Path) -> Script:
     """Read a script.yaml.
@@ -122,50 +138,19 @@ def _cast_member(item: Item, number: int, source: str) -> CastMember:
 
 def _shot(item: Item, number: int, source: str, numbers: dict[int, int]) -> Shot:
     where = f"{source} line {item.line}: shot {number}"
-    keys = (
-        "scene",
-        "caption",
-        "seconds",
-        "framing",
-        "camera",
-        "seed",
-        "pins",
-        "number",
-        "last_keyframe",
-        "sound",
-        "handles",
-        "transition",
-        "transition_seconds",
-    )
-    fields = Fields.of(item, where=where, keys=keys)
+    fields = Fields.of(item, where=where, keys=SHOT_KEYS)
     caption = fields.text("caption", MAX_CAPTION)
     if not caption.strip():
         raise StoryError(f"{where}: there is no caption; add 'caption:' with what is seen")
-    given = fields.integer("number", 1, MAX_SHOTS)
-    if given is not None and given in numbers:
-        raise StoryError(
-            f"{where}: number {given} is already that of shot {numbers[given]}; leave the numbers out"
-        )
-    if given is not None and given != number:
-        raise StoryError(
-            f"{where}: number {given} stands in place {number}; leave the numbers out, or put them in order"
-        )
+    _check_number(fields.integer("number", 1, MAX_SHOTS), number, numbers, where)
     numbers[number] = number
-    pins: list[int] = []
-    for pin in fields.list("pins", MAX_SHOTS):
-        value = integer_of(pin, f"{where}: a pin", 1, MAX_SHOTS)
-        if value >= number:
-            hint = f"pin a shot from 1 to {number - 1}" if number > 1 else "the first shot has none to pin"
-            raise StoryError(f"{where}: pins {value}, which is not an earlier shot; {hint}")
-        if value in pins:
-            raise StoryError(f"{where}: pins shot {value} twice; keep one")
-        pins.append(value)
+    pins = _pins(fields, number, where)
     return Shot(
         caption=caption,
         seconds=fields.number("seconds", MIN_SECONDS, MAX_SECONDS, default=DEFAULT_SECONDS, unit="seconds"),
         camera=fields.choice("camera", CAMERAS),
         framing=fields.choice("framing", FRAMINGS),
-        pins=tuple(pins),
+        pins=pins,
         seed=fields.integer("seed", 0, MAX_SEED),
         scene=fields.text("scene", MAX_NAME * 2),
         last_keyframe=_inside(fields.text("last_keyframe", MAX_PATH), where),
@@ -176,6 +161,40 @@ def _shot(item: Item, number: int, source: str, numbers: dict[int, int]) -> Shot
             "transition_seconds", MIN_TRANSITION, MAX_TRANSITION, default=DEFAULT_TRANSITION, unit="seconds"
         ),
     )
+
+
+def _check_number(given: int | None, number: int, numbers: dict[int, int], where: str) -> None:
+    """Refuse a number that is not that of the shot's place.
+
+    Raises:
+        StoryError: one line.
+    """
+    if given is not None and given in numbers:
+        raise StoryError(
+            f"{where}: number {given} is already that of shot {numbers[given]}; leave the numbers out"
+        )
+    if given is not None and given != number:
+        raise StoryError(
+            f"{where}: number {given} stands in place {number}; leave the numbers out, or put them in order"
+        )
+
+
+def _pins(fields: Fields, number: int, where: str) -> tuple[int, ...]:
+    """Numbers of earlier shots.
+
+    Raises:
+        StoryError: one line.
+    """
+    pins: list[int] = []
+    for pin in fields.list("pins", MAX_SHOTS):
+        value = integer_of(pin, f"{where}: a pin", 1, MAX_SHOTS)
+        if value >= number:
+            hint = f"pin a shot from 1 to {number - 1}" if number > 1 else "the first shot has none to pin"
+            raise StoryError(f"{where}: pins {value}, which is not an earlier shot; {hint}")
+        if value in pins:
+            raise StoryError(f"{where}: pins shot {value} twice; keep one")
+        pins.append(value)
+    return tuple(pins)
 
 
 def _inside(text: str, where: str) -> str:

@@ -155,6 +155,27 @@ def choose_device(name: str | None) -> str:
     return name
 
 
+def _check_world(size: int, *, sequence: int, fsdp: bool, trackers: Sequence[str]) -> None:
+    """Refuse what so many processes cannot do.
+
+    Raises:
+        CinemaError: they cannot be divided so.
+        AbilityError: a package is missing.
+    """
+    if sequence < 1 or size % sequence:
+        raise CinemaError(
+            f"--sequence-parallel {sequence} does not divide the run's {size} process{'es' * (size > 1)};"
+            f" start a multiple: accelerate launch --num_processes {max(1, sequence)} ..."
+        )
+    if fsdp and size == 1:
+        raise CinemaError("FSDP shards weights over processes: accelerate launch --num_processes 2 or more")
+    for name in trackers:
+        if name not in TRACKERS:
+            raise CinemaError(f"there is no tracker {name!r}; use one of {', '.join(TRACKERS)}")
+        if importlib.util.find_spec(name) is None:
+            raise AbilityError(f"--log-to {name} needs a package: pip install {name}")
+
+
 def open_world(
     device: str,
     *,
@@ -180,18 +201,7 @@ def open_world(
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     fsdp = fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-    if sequence < 1 or size % sequence:
-        raise CinemaError(
-            f"--sequence-parallel {sequence} does not divide the run's {size} process{'es' * (size > 1)};"
-            f" start a multiple: accelerate launch --num_processes {max(1, sequence)} ..."
-        )
-    if fsdp and size == 1:
-        raise CinemaError("FSDP shards weights over processes: accelerate launch --num_processes 2 or more")
-    for name in trackers:
-        if name not in TRACKERS:
-            raise CinemaError(f"there is no tracker {name!r}; use one of {', '.join(TRACKERS)}")
-        if importlib.util.find_spec(name) is None:
-            raise AbilityError(f"--log-to {name} needs a package: pip install {name}")
+    _check_world(size, sequence=sequence, fsdp=fsdp, trackers=trackers)
     if size == 1 and not trackers:
         return World(device=device)
     try:

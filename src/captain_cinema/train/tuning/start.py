@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ from captain_cinema.train.stride import supply
 from captain_cinema.train.tuning.presets import Resolved, training_of
 from captain_cinema.train.tuning.readers import OpenEncoders, encode_all
 from captain_cinema.train.world import World
+
+if TYPE_CHECKING:
+    from captain_cinema.backbone.text import PhraseEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +148,66 @@ def load_model(weights: Weights, run: Resolved, *, device: str) -> MMDiT:
     return model.train()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Readers:
+    """The frozen models that read frames and captions for a run."""
+
+    codec: Any
+    height: int
+    """Of a frame."""
+    text: PhraseEncoder | None = None
+    """Of the embedded preset."""
+    encoders: OpenEncoders | None = None
+    """Of published weights."""
+
+
+def _readers(
+    run: Resolved, weights: Weights, config: MMDiTConfig, *, dataset: Path | None, device: str
+) -> _Readers:
+    """Load what reads frames and captions.
+
+    Raises:
+        CinemaError: the weights do not fit each other, or published ones have no films to be tuned on.
+    """
+    if not weights.published:
+        from captain_cinema.backbone.latents import FrameCodec, load_vae
+        from captain_cinema.backbone.text import PhraseEncoder
+
+        codec: Any = FrameCodec(load_vae(weights.folder / "vae", device=device))
+        height = run.choices.height or EMBEDDED_HEIGHT
+        return _Readers(codec=codec, height=height, text=PhraseEncoder())
+    if dataset is None:
+        raise CinemaError(
+            "published weights are tuned on films: give --dataset FOLDER, made by `cinema dataset build`"
+        )
+    height = run.choices.height or OPEN_HEIGHT
+    folder = cache_folder(dataset)
+    encoders = OpenEncoders(weights.folder, height=height, folder=folder, device=device)
+    codec = encoders.open_codec
+    if codec.token_dim != config.in_channels:
+        raise CinemaError(
+            f"the VAE in {weights.folder} has tokens of {codec.token_dim} numbers, its transformer reads"
+            f" {config.in_channels}; are they of one pipeline?"
+        )
+    return _Readers(codec=codec, height=height, encoders=encoders)
+
+
+def _source(run: Resolved, readers: _Readers, dataset: Path, txt_len: int) -> DatasetSource:
+    """The dataset's films, read by the run's models.
+
+    Raises:
+        CinemaError: the dataset and the run do not fit each other.
+    """
+    encoders = readers.encoders
+    if encoders is None:
+        assert readers.text is not None
+        limits = {"height": readers.height, "txt_len": txt_len, "folder": cache_folder(dataset)}
+        encoders = Encoders(readers.codec, readers.text, **limits)
+    source = open_dataset(dataset, encoders)
+    check_films(source, run)
+    return source
+
+
 def new_tuning(
     run: Resolved, weights: Weights, *, dataset: Path | None, device: str, world: World
 ) -> TuningTask:
@@ -154,51 +217,24 @@ def new_tuning(
         CinemaError: the weights, the dataset and the run do not fit each other.
     """
     config = weights.config
-    encoders, source, text = None, None, None
-    if weights.published:
-        if dataset is None:
-            raise CinemaError(
-                "published weights are tuned on films: give --dataset FOLDER, made by `cinema dataset build`"
-            )
-        height = run.choices.height or OPEN_HEIGHT
-        folder = cache_folder(dataset)
-        encoders = OpenEncoders(weights.folder, height=height, folder=folder, device=device)
-        codec: Any = encoders.open_codec
-        if codec.token_dim != config.in_channels:
-            raise CinemaError(
-                f"the VAE in {weights.folder} has tokens of {codec.token_dim} numbers, its transformer reads"
-                f" {config.in_channels}; are they of one pipeline?"
-            )
-    else:
-        from captain_cinema.backbone.latents import FrameCodec, load_vae
-        from captain_cinema.backbone.text import PhraseEncoder
-
-        height = run.choices.height or EMBEDDED_HEIGHT
-        codec, text = FrameCodec(load_vae(weights.folder / "vae", device=device)), PhraseEncoder()
-    rows = height // codec.token_size
+    readers = _readers(run, weights, config, dataset=dataset, device=device)
+    rows = readers.height // readers.codec.token_size
     training = training_of(
         run,
         rows=rows,
-        height=height,
+        height=readers.height,
         published=weights.published,
         shift=flux1_shift(2 * rows * rows) if weights.published else EMBEDDED_SHIFT,
         guidance=TUNING_GUIDANCE if config.guidance_embeds else None,
     )
-    if dataset is not None:
-        if encoders is None:
-            assert text is not None
-            limits = {"height": height, "txt_len": training.txt_len, "folder": cache_folder(dataset)}
-            source = open_dataset(dataset, Encoders(codec, text, **limits))
-        else:
-            source = open_dataset(dataset, encoders)
-        check_films(source, run)
-    if encoders is not None and source is not None:
+    source = None if dataset is None else _source(run, readers, dataset, training.txt_len)
+    if readers.encoders is not None and source is not None:
         shapes = [shape.scales for stage in training.stages for shape in stage.layouts]
-        encode_all(source, encoders, {rows}.union(*shapes), world=world)
+        encode_all(source, readers.encoders, {rows}.union(*shapes), world=world)
     task = TuningTask(
         load_model(weights, run, device=device),
-        codec,
-        text,  # pyright: ignore[reportArgumentType]  # read by the playhouse alone
+        readers.codec,
+        readers.text,  # pyright: ignore[reportArgumentType]  # read by the playhouse alone
         training,
         steps=run.optimisation.steps,
         seed=run.optimisation.seed,
