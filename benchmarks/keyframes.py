@@ -65,7 +65,9 @@ def size_of(layout: str, device: str) -> Size:
         joint_attention_dim=64,
         pooled_projection_dim=32 if layout == "FLUX.1" else 0,
     )
-    frame = Frame(rows=6, cols=12, txt_len=24)
+    # Proportions of the true size: the text's share of the tokens, and the default memory's share (0.36) of the
+    # operations that full context takes at 32 pairs.
+    frame = Frame(rows=7, cols=14, txt_len=40)
     return Size(transformer=small, frame=frame, dtype=torch.float32, pairs=(1, 8, 32), true_size=False)
 
 
@@ -84,7 +86,12 @@ def config_of(sizes: Transformer) -> MMDiTConfig:
     if sizes.layout == "flux1":
         axes = (head // 8, head * 7 // 16, head * 7 // 16)
         return Flux1Config(**same, pooled_projection_dim=sizes.pooled_projection_dim, axes_dims_rope=axes)
-    return MMDiTConfig(**same, axes_dims_rope=(head // 4,) * 4, mlp_ratio=sizes.mlp_ratio)
+    return MMDiTConfig(
+        **same,
+        axes_dims_rope=(head // 4,) * 4,
+        timestep_guidance_channels=sizes.timestep_channels,
+        mlp_ratio=sizes.mlp_ratio,
+    )
 
 
 def new_models(size: Size, device: str, *, reference: bool) -> tuple[MMDiT, Any]:

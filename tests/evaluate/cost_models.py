@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from captain_cinema.backbone.config import Flux1Config, MMDiTConfig
+from benchmarks.keyframes import config_of
 from captain_cinema.backbone.mmdit import MMDiT, PairGroup, pair_ids
 from captain_cinema.evaluate.cost import Scale
 from captain_cinema.evaluate.cost_sizes import Layout, Transformer
@@ -37,26 +37,7 @@ def random_sizes(layout: Layout, seed: int, *, blocks: tuple[int, int] | None = 
 
 
 def build(sizes: Transformer, dtype: torch.dtype = torch.float32, *, device: str = "cpu") -> MMDiT:
-    same = {
-        "in_channels": sizes.in_channels,
-        "num_layers": sizes.num_layers,
-        "num_single_layers": sizes.num_single_layers,
-        "attention_head_dim": sizes.attention_head_dim,
-        "num_attention_heads": sizes.num_attention_heads,
-        "joint_attention_dim": sizes.joint_attention_dim,
-        "guidance_embeds": sizes.guidance_embeds,
-    }
-    head = sizes.attention_head_dim
-    if sizes.layout == "flux1":
-        axes = (head // 4, 3 * head // 8, 3 * head // 8)
-        config = Flux1Config(**same, pooled_projection_dim=sizes.pooled_projection_dim, axes_dims_rope=axes)
-    else:
-        config = MMDiTConfig(
-            **same,
-            axes_dims_rope=(head // 4,) * 4,
-            timestep_guidance_channels=sizes.timestep_channels,
-            mlp_ratio=sizes.mlp_ratio,
-        )
+    config = config_of(sizes)
     with torch.device(device), without_initial_values():
         return MMDiT(config).to(dtype)
 
