@@ -6,11 +6,9 @@ at a moment chosen by the clock, and at the n-th call that makes something lasti
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 import fake_cinema
 import filmmaking
 import numpy as np
+from killing import die_at_call, ends_well, silently
 from PIL import Image, PngImagePlugin
 
 from captain_cinema import cli
@@ -34,43 +33,15 @@ def warm(home: Path) -> None:
     contact_sheet.draw_contact_sheet([], title="warm")
 
 
-def die_at_call(number: int) -> None:
-    """Let the n-th lasting call be the last thing that does not happen."""
-    left = number
-
-    def counted(real):
-        def call(*args, **kwargs):
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
-
-        return call
-
-    for name in LASTING:
-        setattr(os, name, counted(getattr(os, name)))
-
-
 def run(arguments: list[str], *, call: int = 0, seconds: float = 0.0) -> bool:
     """Run the command in a fork; True when it ended by itself, and then it must have ended well."""
-    child = os.fork()
-    if child == 0:
-        with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
-            sys.stderr = nothing
-            if call:
-                die_at_call(call)
-            os._exit(cli.main(arguments))
-    if seconds:
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status) != 0:
-        raise SystemExit(f"a run after a kill ended with {os.WEXITSTATUS(status)}")
-    return True
+
+    def work() -> int:
+        if call:
+            die_at_call(call, LASTING)
+        return silently(cli.main, arguments)
+
+    return ends_well(work, seconds=seconds)
 
 
 def main() -> int:

@@ -6,17 +6,15 @@ have to end with it.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
-import signal
 import sys
 import time
 from pathlib import Path
 
 import filmmaking
 import shooting
+from killing import ends_well, silently
 
 from captain_cinema import cli, presets
 from captain_cinema.cut import film
@@ -24,21 +22,8 @@ from captain_cinema.cut import film
 
 def run(*arguments: object, seconds: float = 0.0) -> bool:
     """Run the command in a fork; True when it ended by itself, and then it must have ended well."""
-    child = os.fork()
-    if child == 0:
-        with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
-            sys.stderr = nothing
-            os._exit(cli.main([str(argument) for argument in arguments]))
-    if seconds:
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status) != 0:
-        raise SystemExit(f"a run after a kill ended with {os.WEXITSTATUS(status)}")
-    return True
+    given = [str(argument) for argument in arguments]
+    return ends_well(lambda: silently(cli.main, given), seconds=seconds)
 
 
 def main() -> int:

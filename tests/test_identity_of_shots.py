@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from filmmaking import CAPTIONS, script_text
+from killing import die_at_rename
 
 from captain_cinema.errors import ProjectError
 from captain_cinema.project.edit import edit_shot
@@ -91,18 +92,7 @@ def test_a_kill_while_files_move_is_ended_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     folder, state = film_with_files(tmp_path, ["a", "b", "c", "d"])
-    from captain_cinema.project import identity
-
-    real, left = identity.os.replace, steps
-
-    def die(source: Path, target: Path) -> None:
-        nonlocal left
-        if left == 0:
-            raise SystemExit
-        left -= 1
-        real(source, target)
-
-    monkeypatch.setattr(identity.os, "replace", die)
+    die_at_rename(monkeypatch, steps)
     with pytest.raises(SystemExit):
         settle_shots(folder, parse_script(script_text("new", "a", "b", "d")), state)
     monkeypatch.undo()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import die_at_rename
 
 from captain_cinema.errors import ProjectError
-from captain_cinema.project import files
 from captain_cinema.project.clips import is_clip, read_clip, write_clip
 from captain_cinema.project.files import keep_take, look, publish, recover, sha256_file
 from captain_cinema.project.folder import FilmFolder, check_output, claim_output, locked, new_film, open_film
@@ -40,16 +40,7 @@ def test_a_kill_at_either_rename_leaves_old_or_new_whole(
 ) -> None:
     media = tmp_path / "003.png"
     publish(media, write("old"), {"take": 1})
-    real, left = files.os.replace, 0 if moment == "media" else 1
-
-    def die(source: Path, target: Path) -> None:
-        nonlocal left
-        if left == 0:
-            raise SystemExit
-        left -= 1
-        real(source, target)
-
-    monkeypatch.setattr(files.os, "replace", die)
+    die_at_rename(monkeypatch, 0 if moment == "media" else 1)
     with pytest.raises(SystemExit):
         publish(media, write("new"), {"take": 2})
     monkeypatch.undo()

@@ -6,67 +6,32 @@ that makes something lasting, or at a moment chosen by the clock.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
 import shutil
-import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from building import SETTINGS, content, leftovers, make_films, run
+from killing import die_at_call, ends_well
 
 from captain_cinema.films.publishing import AnnotatorChoice
 
 LASTING = ("replace", "rename", "fsync", "unlink", "rmdir")
 
 
-def die_at_call(number: int) -> None:
-    """Let the n-th lasting call be the last thing that does not happen."""
-    left = number
-
-    def counted(real):
-        def call(*args, **kwargs):
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
-
-        return call
-
-    for name in LASTING:
-        setattr(os, name, counted(getattr(os, name)))
-
-
 def attempt(
     films: list[Path], dataset: Path, settings, choice, *, call: int = 0, seconds: float = 0.0
 ) -> bool:
     """Build in a fork; True when it ended by itself, and then it must have ended well."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            if call:
-                die_at_call(call)
-            code = run(films, dataset, settings, choice=choice).code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    if seconds:
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status) not in (0, 1):
-        raise SystemExit(f"a run after a kill ended with {os.WEXITSTATUS(status)}")
-    return True
+
+    def work() -> int:
+        if call:
+            die_at_call(call, LASTING)
+        return run(films, dataset, settings, choice=choice).code
+
+    return ends_well(work, seconds=seconds, codes=(0, 1))
 
 
 def main() -> int:

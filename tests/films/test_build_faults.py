@@ -34,6 +34,7 @@ def wanted(films, tmp_path_factory) -> dict[str, str]:
 def test_kills_at_any_moment_leave_the_same_dataset(tmp_path, seed) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("build_kills.py")), str(tmp_path), "20", str(seed)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
