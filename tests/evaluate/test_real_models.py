@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
+from tiny_codec import tiny_codec
 
-from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig
 from captain_cinema.backbone.text import TEXT_DIM, PhraseEncoder
 from captain_cinema.evaluate import identity, motion
@@ -26,20 +25,7 @@ class Backend:
 @pytest.fixture(scope="module")
 def backend() -> Backend:
     torch.manual_seed(5)
-    no_attention = ((),) * 5
-    codec = FrameCodec(
-        AutoencoderDC(
-            latent_channels=4,
-            encoder_block_types="ResBlock",
-            decoder_block_types="ResBlock",
-            encoder_block_out_channels=(8,) * 5,
-            decoder_block_out_channels=(8,) * 5,
-            encoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
-            decoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
-            encoder_qkv_multiscales=no_attention,
-            decoder_qkv_multiscales=no_attention,
-        )
-    )
+    codec = tiny_codec()
     config = MMDiTConfig(
         in_channels=16,
         num_layers=1,

@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
+from tiny_codec import tiny_codec
 
-from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig
 from captain_cinema.backbone.text import TEXT_DIM, PhraseEncoder
 from captain_cinema.errors import AbilityError
@@ -25,21 +24,6 @@ CAPTIONS = (
     "Snow falls on the mountains",
 )
 NEXT = "<Ada> walks right in the forest"
-
-
-def tiny_codec() -> FrameCodec:
-    vae = AutoencoderDC(
-        latent_channels=4,
-        encoder_block_types="ResBlock",
-        decoder_block_types="ResBlock",
-        encoder_block_out_channels=(8,) * 5,
-        decoder_block_out_channels=(8,) * 5,
-        encoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
-        decoder_layers_per_block=(0, 1, 1, 1, 1),  # pyright: ignore[reportArgumentType]
-        encoder_qkv_multiscales=((),) * 5,
-        decoder_qkv_multiscales=((),) * 5,
-    )
-    return FrameCodec(vae)
 
 
 @pytest.fixture(scope="module")
