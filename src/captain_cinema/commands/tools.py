@@ -1,4 +1,4 @@
-"""Commands that hand over to other rooms: playhouse, train, evaluate."""
+"""Commands that hand over to other rooms: playhouse, evaluate."""
 
 from __future__ import annotations
 
