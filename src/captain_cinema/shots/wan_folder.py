@@ -78,16 +78,7 @@ def load_wan_vae(folder: Path) -> AutoencoderKLWan:
         WeightsError: it cannot be read.
     """
     with refusing(folder, "VAE"):
-        loaded: Any = AutoencoderKLWan.from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            torch_dtype=torch.float32,
-            output_loading_info=True,
-        )
-        vae, info = loaded
-        _complete(info, folder)
-        return vae.eval().requires_grad_(False)
+        return _whole(AutoencoderKLWan, folder, torch_dtype=torch.float32)
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
@@ -99,16 +90,16 @@ def load_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
     from transformers import UMT5EncoderModel
 
     with refusing(folder, "text encoder"):
-        loaded: Any = UMT5EncoderModel.from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=dtype,
-            output_loading_info=True,
-        )
-        encoder, info = loaded
-        _complete(info, folder)
-        return encoder.eval().requires_grad_(False)
+        return _whole(UMT5EncoderModel, folder, dtype=dtype)
+
+
+def _whole(kind: Any, folder: Path, **precision: torch.dtype) -> Any:
+    """A frozen model with nothing missing from its weights."""
+    model, info = kind.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **precision
+    )
+    _complete(info, folder)
+    return model.eval().requires_grad_(False)
 
 
 def _complete(info: dict[str, Any], folder: Path) -> None:
