@@ -1,8 +1,16 @@
 """Every test runs offline, on one thread, with tensor shapes checked against their annotations."""
 
-import os
+from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from filmmaking import Studio
 
 # Before torch and the hub client are imported: both read these once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,3 +28,21 @@ install_import_hook([f"captain_cinema.{room}" for room in TENSOR_ROOMS], "bearty
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
+    """The command line in a folder of its own, over the fake backend."""
+    from filmmaking import Studio
+
+    return Studio.open(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def story(studio: Studio) -> Path:
+    """A story to make a film of."""
+    from filmmaking import STORY
+
+    path = studio.home / "story.md"
+    path.write_text(STORY, "utf-8")
+    return path

@@ -6,19 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from filmmaking import STORY, Studio, frames_of, script_text
-
-
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    return Studio.open(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def story(studio: Studio) -> Path:
-    path = studio.home / "story.md"
-    path.write_text(STORY, "utf-8")
-    return path
+from filmmaking import Studio, frames_of, script_text
 
 
 @pytest.mark.parametrize(

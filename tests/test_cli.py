@@ -17,18 +17,6 @@ from captain_cinema import cli
 from captain_cinema.cli import COMMANDS, GROUPS
 
 
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    return Studio.open(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def story(studio: Studio) -> Path:
-    path = studio.home / "story.md"
-    path.write_text(STORY, "utf-8")
-    return path
-
-
 def test_help_loads_no_models_and_little_else() -> None:
     """The half second that the issue allows, in processor time: the wall clock is not the command's own."""
     code = (

@@ -12,11 +12,6 @@ from PIL import Image
 from captain_cinema.progress import Reporter, spoken_time
 
 
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    return Studio.open(tmp_path, monkeypatch, capsys)
-
-
 def rewrite(folder: Path, *captions: str) -> None:
     (folder / "script.yaml").write_text(script_text(*captions), "utf-8")
 

@@ -10,11 +10,6 @@ from filmmaking import Studio, changed, frames_of, record, states
 from PIL import Image
 
 
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    return Studio.open(tmp_path, monkeypatch, capsys)
-
-
 def test_a_retake_is_another_picture_and_redoes_what_saw_it(studio: Studio) -> None:
     folder = studio.made_film()
     before = frames_of(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import shooting
 from filmmaking import CAPTIONS, Studio, changed, frames_of, record, states
 from PIL import Image
+from ray_cluster import local_ray
 
 from captain_cinema import presets
 from captain_cinema.pipeline import filming
@@ -24,10 +24,9 @@ from captain_cinema.project.sound import has_sound
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    made = Studio.open(tmp_path, monkeypatch, capsys)
+def studio(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Studio:
     monkeypatch.setattr(presets, "load_backend", shooting.load)
-    return made
+    return studio
 
 
 def script(folder: Path, *shots: str, top: str = "") -> None:
@@ -129,28 +128,11 @@ def test_a_worker_that_dies_is_one_line_and_the_next_run_goes_on(
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
 def test_ray_makes_the_same_film(studio: Studio) -> None:
-    import ray
-
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, places))}},
-    )
-    try:
-        _same_on_ray(studio)
-    finally:
-        ray.shutdown()
-
-
-def _same_on_ray(studio: Studio) -> None:
     one, two = studio.film("one", CAPTIONS[:2]), studio.film("two", CAPTIONS[:2])
-    for folder, more in ((one, ()), (two, ("--ray", "local", "--workers", 2))):
-        assert studio.run("storyboard", folder).code == 0
-        assert studio.run("shoot", folder, *more).code == 0
+    with local_ray(Path(__file__).parent):
+        for folder, more in ((one, ()), (two, ("--ray", "local", "--workers", 2))):
+            assert studio.run("storyboard", folder).code == 0
+            assert studio.run("shoot", folder, *more).code == 0
     assert frames_of(one) == frames_of(two)
 
 

@@ -1,33 +1,20 @@
 """Ray started for real: the same stage functions, the same dataset."""
 
-import os
 from pathlib import Path
 
 import pytest
 from building import content, die, double, fail, leftovers, make_films, run
+from ray_cluster import local_ray
 
 from captain_cinema.errors import CinemaError
 from captain_cinema.films.on_ray import RayCrew
 from captain_cinema.films.workers import WorkerDied
 
-PLACES = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-"""Where Ray's workers find this folder's stage functions."""
-
 
 @pytest.fixture(scope="module")
 def cluster():
-    import ray
-
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": PLACES}},
-    )
-    yield
-    ray.shutdown()
+    with local_ray(Path(__file__).parent):
+        yield
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
