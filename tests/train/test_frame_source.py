@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from resuming import train_twice
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec, embedded_vae, load_vae
@@ -31,7 +32,6 @@ from captain_cinema.train.presets import TRAINING, embedded_mmdit
 from captain_cinema.train.run import main_train
 from captain_cinema.train.seeds import step_rng
 from captain_cinema.train.sequences import Layout, sequence_indices
-from captain_cinema.train.state import load_checkpoint
 from captain_cinema.train.stride import film_sequences, valid_sequences
 from captain_cinema.train.tensor_cache import TensorCache, weights_digest
 
@@ -274,27 +274,7 @@ def test_a_run_on_a_dataset_trains_and_resumes_identically(
 ) -> None:
     quick = partial(previews.next_keyframes, steps=2)
     monkeypatch.setattr(previews, "next_keyframes", quick)
-
-    def run(name: str, minutes: float | None = None) -> dict[str, object]:
-        return main_train(
-            "keyframes",
-            out=tmp_path / name,
-            preset="debug",
-            device="cpu",
-            weights=weights,
-            minutes=minutes,
-            dataset=dataset,
-        )
-
-    assert run("whole")["step"] == 4
-    assert run("parts", minutes=0.0)["step"] == 1
-    run("parts")
-    whole, parts = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "parts")
-    assert whole is not None
-    assert parts is not None
-    for name, value in whole["model"].items():
-        assert torch.equal(value, parts["model"][name]), name
-    assert (tmp_path / "whole" / "samples" / "000004.png").stat().st_size > 1000
+    train_twice("keyframes", tmp_path, weights=weights, dataset=dataset)
 
 
 def test_what_cannot_be_trained_on_is_one_line(
