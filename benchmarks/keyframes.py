@@ -65,8 +65,8 @@ def size_of(layout: str, device: str) -> Size:
         joint_attention_dim=64,
         pooled_projection_dim=32 if layout == "FLUX.1" else 0,
     )
-    # Proportions of the true size: the text's share of the tokens, and the default memory's share (0.36) of the
-    # operations that full context takes at 32 pairs.
+    # Proportions of the true size: the text's share of the tokens, and the default memory's share (0.36) of
+    # the operations that full context takes at 32 pairs.
     frame = Frame(rows=7, cols=14, txt_len=40)
     return Size(transformer=small, frame=frame, dtype=torch.float32, pairs=(1, 8, 32), true_size=False)
 
