@@ -58,7 +58,11 @@ def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> float:
             axes.set_ylabel(FIGURES[name], fontsize=8)
             axes.grid(alpha=0.2)
         panels[0].annotate(
-            run, (hours + times[-1] / 2, 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=8
+            run,
+            (hours + times[-1] / 2, 1.02 + 0.07 * (number % 2)),  # short runs stand side by side
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            fontsize=8,
         )
         hours += float(times[-1])
     panels[-1].set_xlabel("hours of training")
