@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
 import pickle
 import tarfile
@@ -404,3 +406,20 @@ def test_a_dropped_picture_cannot_come_back(tmp_path: Path) -> None:
         revise_film(path, film, records[:3])
     assert content(path) == before
     assert list((path / ".parts").iterdir()) == []
+
+
+def test_a_file_that_does_not_reach_the_disk_is_never_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.json"
+    write_json(path, {"good": True})
+
+    def disk_is_full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_is_full)
+    with pytest.raises(OSError, match="no space"):
+        write_json(path, {"good": False})
+    paths.flush(tmp_path)  # a folder that cannot be flushed is no error
+    assert json.loads(path.read_text()) == {"good": True}
+    assert list(tmp_path.iterdir()) == [path]

@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,10 +47,14 @@ def path_key(path: str) -> str:
 
 
 def flush(path: Path) -> None:
-    """Make sure that what was written survives a power cut."""
+    """Make sure that what was written survives a power cut.
+
+    Raises:
+        OSError: a file did not reach the disk. A folder cannot be flushed everywhere; that is no error.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a folder cannot be flushed everywhere
+        with suppress(OSError) if path.is_dir() else nullcontext():
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
