@@ -86,8 +86,8 @@ def record(film: Path, number: int) -> dict[str, Any]:
     return json.loads((film / "storyboard" / f"{number:03d}.json").read_text("utf-8"))
 
 
-def change_weights(folder: Path) -> None:
-    path = folder / "keyframes" / "transformer" / "diffusion_pytorch_model.safetensors"
+def change_weights(folder: Path, part: str = "keyframes") -> None:
+    path = folder / part / "transformer" / "diffusion_pytorch_model.safetensors"
     save_file({name: weight * 1.5 for name, weight in load_file(path).items()}, path, {"format": "pt"})
 
 
@@ -155,6 +155,36 @@ def test_a_whole_film_from_published_weights(film: Path, weights: Path, cinema: 
     card.write_text(card.read_text() + "\n")
     data = cinema("status", film)[1]
     assert [data["shots"][0][part]["state"] for part in ("keyframe", "clip")] == ["done", "stale"]
+
+
+def test_tuned_shots_and_eight_bits_are_chosen_on_the_command_line(
+    film: Path, weights: Path, cinema: Run, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What the tuning of shots wrote makes other clips, from the same keyframes."""
+    from captain_cinema.shots import open_wan
+
+    write_wan(weights / "shots")
+    (film / "script.yaml").write_text(SCRIPT.replace("seconds: 2", "seconds: 1"), "utf-8")
+    options = ("--preset", "open", "--weights", weights, "--limit", 1)
+    cinema("make", film, *options)
+    untuned = (film / "shots" / "001.mp4").read_bytes()
+
+    tuned = tmp_path / "tuned"
+    shutil.copytree(weights / "shots" / "transformer", tuned / "transformer")
+    change_weights(tuned, part=".")
+    (tuned / "shots.json").write_text('{"cross_shot": true, "context": 2}')
+    code, data, err = cinema("make", film, "--tuned-shots", tuned, "--limit", 1)
+    assert code == 0, err
+    assert (data["keyframes"]["made"], data["clips"]["made"]) == ([], [1])
+    assert (film / "shots" / "001.mp4").read_bytes() != untuned
+    status = cinema("status", film)[1]["shots"][0]
+    assert [status[part]["state"] for part in ("keyframe", "clip")] == ["done", "done"]
+
+    asked: list[str] = []
+    monkeypatch.setattr(open_wan, "quantise_blocks", lambda model, kind: asked.append(kind))
+    code, data, err = cinema("make", film, "--quantised", "int8", "--limit", 1)
+    assert code == 0, err
+    assert (data["clips"]["made"], asked) == ([1], ["int8", "int8"])  # the film remembers the tuned weights
 
 
 def open_planner(weights: Path, **changes: Any) -> OpenPlanner:
@@ -477,6 +507,8 @@ def test_a_hub_that_gives(monkeypatch: Any, weights: Path, film: Path, cinema: R
         (("--preset", "embedded", "--steps", 3), "--steps is for --preset open"),
         (("--preset", "huge"), "no preset 'huge'; use embedded, open or paper"),
         (("--preset", "open", "--lora", "no.safetensors"), "there is no .*no.safetensors.*--lora"),
+        (("--preset", "open", "--tuned-shots", "none"), "there is no .*none.*--tuned-shots"),
+        (("--preset", "embedded", "--tuned-shots", "."), "--tuned-shots is for --preset open"),
         (("--preset", "open", "--steps", 0), "--steps 0 draws nothing; give 1 or more"),
         (("--preset", "open", "--device", "cuda:77"), "no device 'cuda:77' here; leave --device out"),
     ],

@@ -16,6 +16,10 @@ class Models:
     """Folder with a diffusers pipeline of FLUX.2-klein (in it or in `keyframes`), `clip` and `shots`."""
     tuned: str | None = None
     """What `cinema train keyframes` wrote: a LoRA, or a folder with a whole transformer."""
+    tuned_shots: str | None = None
+    """What `cinema train shots` wrote, likewise."""
+    quantised: Literal["int8", "fp8"] | None = None
+    """Store the weights of the shot model's and its text encoder's blocks in eight bits."""
     lora: str | None = None
     """A LoRA file for the untuned keyframe transformer, such as one for a style."""
     retrieval: Literal["clip", "text"] | None = None

@@ -66,6 +66,10 @@ def _check(name: str, models: Models) -> None:
         raise CinemaError(PAPER)
     if models.steps is not None and models.steps < 1:
         raise CinemaError(f"--steps {models.steps} draws nothing; give 1 or more")
+    if models.tuned_shots and not Path(models.tuned_shots).exists():
+        raise CinemaError(
+            f"there is no {models.tuned_shots}; name what `cinema train shots` wrote with --tuned-shots"
+        )
     untuned = {"--lora": models.lora, "--references": models.references, "--offload": models.offload}
     for option, value in untuned.items():
         if models.tuned and value:
@@ -79,7 +83,10 @@ def _shots_revision(models: Models) -> str:
     folder = shots_folder(models, download=False)
     if folder is None or not folder.is_dir():
         return ""
-    return published.fingerprint(folder)[:12]
+    revision = published.fingerprint(folder)[:12]
+    if models.tuned_shots:
+        revision += "+" + published.fingerprint(Path(models.tuned_shots))[:12]
+    return revision + (f"+{models.quantised}" if models.quantised else "")
 
 
 def shots_folder(models: Models, *, download: bool) -> Path | None:
@@ -172,7 +179,14 @@ def load(name: str, models: Models, size: tuple[int, int] | None, known: str) ->
                 f"no shot model in {folder}: put {published.WAN.repo} there (keyframes do not need it)"
             )
         dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
-        return load_open_shots(folder, device=device, dtype=dtype, offload=models.offload)
+        return load_open_shots(
+            folder,
+            device=device,
+            dtype=dtype,
+            offload=models.offload,
+            quantised=models.quantised or "none",
+            tuned=Path(models.tuned_shots) if models.tuned_shots else None,
+        )
 
     return Backend(facts=facts, load_planner=load_planner, load_shots=load_shots, one_at_a_time=True)
 

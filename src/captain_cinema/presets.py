@@ -168,7 +168,7 @@ def describe(
         return open_preset.describe(name, models, size, known, download=download)
     if models.kept():
         raise CinemaError(
-            f"--{min(models.kept())} is for --preset open; the embedded preset has its own weights"
+            f"--{min(models.kept()).replace('_', '-')} is for --preset open; the embedded preset has its own weights"
         )
     sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS]
     digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
@@ -213,7 +213,7 @@ def settle(
         chosen = dataclasses.replace(chosen, weights=os.environ[WEIGHTS_VARIABLE])
     places = {
         key: str(Path(value).expanduser().absolute())
-        for key in ("weights", "tuned", "lora")
+        for key in ("weights", "tuned", "tuned_shots", "lora")
         if (value := getattr(chosen, key))
     }
     chosen = dataclasses.replace(chosen, **places)

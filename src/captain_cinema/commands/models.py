@@ -19,6 +19,10 @@ class ModelOptions:
     """With --preset open: folder of FLUX.2-klein (or of keyframes, clip, shots); left out, from the hub."""
     tuned: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """With --preset open or paper: what `cinema train keyframes` wrote for these weights."""
+    tuned_shots: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """With --preset open or paper: what `cinema train shots` wrote for these weights."""
+    quantised: Annotated[Literal["int8", "fp8"] | None, tyro.conf.arg(metavar="int8|fp8")] = None
+    """With --preset open or paper: hold the shot model in eight bits, for a GPU with less memory."""
     lora: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """With --preset open: a LoRA for the keyframe model."""
     retrieval: Annotated[Literal["clip", "text"] | None, tyro.conf.arg(metavar="clip|text")] = None
@@ -36,8 +40,8 @@ class ModelOptions:
 
     def chosen(self) -> Models:
         """The choice as presets read it."""
-        places = {"weights": self.weights, "tuned": self.tuned, "lora": self.lora}
-        return Models(**{**asdict(self), **{key: place and str(place) for key, place in places.items()}})
+        told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        return Models(**told)
 
 
 Options = Annotated[ModelOptions, tyro.conf.arg(name="")]
