@@ -167,9 +167,8 @@ def describe(
 
         return open_preset.describe(name, models, size, known, download=download)
     if models.kept():
-        raise CinemaError(
-            f"--{min(models.kept()).replace('_', '-')} is for --preset open; the embedded preset has its own weights"
-        )
+        option = min(models.kept()).replace("_", "-")
+        raise CinemaError(f"--{option} is for --preset open; the embedded preset has its own weights")
     sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS]
     digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
     return PresetFacts(

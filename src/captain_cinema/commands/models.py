@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -40,7 +40,9 @@ class ModelOptions:
 
     def chosen(self) -> Models:
         """The choice as presets read it."""
-        told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        told: dict[str, Any] = {
+            key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()
+        }
         return Models(**told)
 
 
