@@ -19,14 +19,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the runner starts one process a core
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# A shell begins background jobs with Ctrl-C ignored, and programs that tests start and interrupt inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 from jaxtyping import install_import_hook
 
 TENSOR_ROOMS = ["backbone", "flow", "keyframes", "shots"]
 
 install_import_hook([f"captain_cinema.{room}" for room in TENSOR_ROOMS], "beartype.beartype")
+
+# A shell begins background jobs with Ctrl-C ignored, and what tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A submission is judged by the same examples every time; at the desk new ones are tried.
 settings.register_profile("ci", derandomize=True)
