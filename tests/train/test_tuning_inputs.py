@@ -19,18 +19,28 @@ from tuning_process import CHOICES, write_films
 
 from captain_cinema.backbone.config import Flux1Config, to_json
 from captain_cinema.backbone.lora import merge_lora, save_lora
-from captain_cinema.backbone.mmdit import MMDiT, save_mmdit
+from captain_cinema.backbone.mmdit import MMDiT, load_mmdit, save_mmdit
 from captain_cinema.cli import main
 from captain_cinema.commands.train import TUNED
 from captain_cinema.commands.training_memory import check_memory, step_bytes
 from captain_cinema.errors import AbilityError, CinemaError
 from captain_cinema.evaluate.cost_memory import GIB
 from captain_cinema.films.store.paths import DatasetError
+from captain_cinema.presets import weights_folder
 from captain_cinema.train.loop import learning_rate
 from captain_cinema.train.sharing import Share, Unreadable, by_length
+from captain_cinema.train.state import load_checkpoint, read_metrics
 from captain_cinema.train.stride import consecutive_sequences, supply
 from captain_cinema.train.tuning.presets import TUNING, Choices, layouts, resolve, training_of
-from captain_cinema.train.tuning.start import LORA_FILE, Weights, find_weights, load_model, new_tuning
+from captain_cinema.train.tuning.start import (
+    LORA_FILE,
+    Machine,
+    Weights,
+    find_weights,
+    load_model,
+    new_tuning,
+    tune,
+)
 from captain_cinema.train.world import ALONE, open_world
 
 RUN = {"rows": 25, "height": 400, "published": True, "shift": 2.0, "guidance": None}
@@ -242,6 +252,12 @@ def test_memory_that_does_not_suffice_names_what_fits(tmp_path: Path) -> None:
         (["--preset", "klein", "--weights", "nowhere"], "there is no folder nowhere"),
         (["--preset", "klein", "--sequence-parallel", "2"], "start a multiple: accelerate launch --num_proc"),
         (["--preset", "klein", "--fsdp"], "FSDP shards weights over processes: accelerate launch"),
+        (["--look-weight", "0.2"], "--look-weight is for the tuning presets klein, section4"),
+        (["--preset", "section4", "--look-weight", "nan"], "--look-weight nan is no weight; give 0.2"),
+        (
+            ["--preset", "section4", "--look-weight", "0.2", "--dataset", "films"],
+            "--look-weight needs films whose looks are known: the embedded weights on the playhouse",
+        ),
         (["--preset", "klein", "--log-to", "paper"], "no tracker 'paper'; use one of trackio, wandb"),
     ],
 )
@@ -270,3 +286,34 @@ def test_a_run_alone_needs_no_launcher(tmp_path: Path) -> None:
     before = layer.weight.grad
     world.average_gradients(list(layer.parameters()))
     assert layer.weight.grad is before
+
+
+def test_looks_are_asked_for_on_the_playhouse_and_not_exported(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--preset", "section4", "--pairs", "2", "--batch", "2", "--micro", "2", "--sheet-every", "0"]
+    options += ["--contexts", "joint", "--look-weight", "0.2", "--log-every", "1", "--device", "cpu"]
+    assert main(["train", "keyframes", "--out", str(run), "--steps", "1", *options]) == 0
+    (row,) = read_metrics(run)
+    assert 0 <= row["read"] <= 1
+    assert 0 <= row["fetched"] <= 1
+    state = load_checkpoint(run)
+    assert state is not None
+    assert any(name.startswith("looks.") for name in state["model"])
+    tuned, shipped = (
+        load_mmdit(f / "keyframes/transformer") for f in (run / "export", weights_folder("embedded"))
+    )
+    assert tuned.state_dict().keys() == shipped.state_dict().keys()
+
+
+def test_looks_are_not_asked_of_words_in_other_processes(tmp_path: Path) -> None:
+    choices = Choices(preset="section4", pairs=(2,), batch=2, look_weight=0.2)
+    two = replace(ALONE, size=2, sequence=2)
+    with pytest.raises(CinemaError, match="not for --fsdp and --sequence-parallel"):
+        tune(
+            resolve(choices),
+            find_weights(weights_folder("embedded")),
+            Machine(out=tmp_path),
+            dataset=None,
+            device="cpu",
+            world=two,
+        )

@@ -55,7 +55,7 @@ def _refuse(options: TrainOptions, names: Sequence[str], why: str) -> None:
 def _train(options: TrainOptions) -> Outcome:
     """Train a part of the embedded preset."""
     why = f"for the tuning presets {', '.join(TUNED)}, not for {options.preset}"
-    _refuse(options, ("stage", "pairs", "lora", "log_to"), why)
+    _refuse(options, ("stage", "pairs", "lora", "log_to", "look_weight"), why)
     from captain_cinema import presets
     from captain_cinema.progress import Reporter
     from captain_cinema.train.run import main_train, optimisation_of
@@ -148,7 +148,7 @@ def _tune_keyframes(options: TrainOptions) -> Outcome:
 
 def _tune_shots(options: TrainOptions) -> Outcome:
     """Tune a Wan folder."""
-    refused = ("stage", "causal", "height", "start", "install", "fsdp")
+    refused = ("stage", "causal", "height", "start", "install", "fsdp", "look_weight")
     _refuse(options, refused, "not for tuning shots; leave it out")
     weights, dataset = options.weights, options.dataset
     if weights is None:

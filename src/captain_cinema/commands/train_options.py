@@ -58,6 +58,8 @@ class TrainOptions:
     """all frames drawn together, or the earlier ones given by GoldenMem, or both by turns."""
     noise: Annotated[str, tyro.conf.arg(metavar="BAND")] = "light"
     """of given frames: clean, light, moderate, strong or heavy."""
+    look_weight: Annotated[float, tyro.conf.arg(metavar="N")] = 0.0
+    """weight of the losses that ask captions for looks, such as 0.2; only the playhouse knows them."""
     causal: bool = False
     """a pair sees itself and the pairs before it alone."""
     height: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None

@@ -82,6 +82,8 @@ class Choices:
     height: int | None = None
     micro: int = 1
     checkpointing: bool = True
+    look_weight: float = 0.0
+    """Weight of the losses that ask captions for looks (`train.binding`), which the playhouse knows."""
     start: Path | None = None
     """What another stage exported: adapters, or a transformer in the place of the weights' own."""
 
@@ -227,7 +229,7 @@ def training_of(
         prediction="velocity" if published else "clean",
         context_noise=high,
         context_floor=low,
-        look_weight=0.0,
+        look_weight=run.choices.look_weight,
         drop_text=run.drop_text,
         causal=run.choices.causal,
         rename=not published,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -270,6 +271,26 @@ def check_films(source: DatasetSource, run: Resolved) -> None:
         logger.info("%s", found)
 
 
+def _check_looks(run: Resolved, weights: Weights, dataset: Path | None, world: World) -> None:
+    """Refuse to ask for looks that nobody knows, or of words that are in other processes.
+
+    Raises:
+        CinemaError: one line.
+    """
+    weight = run.choices.look_weight
+    if weight < 0 or not math.isfinite(weight):
+        raise CinemaError(f"--look-weight {weight:g} is no weight; give 0.2, or 0 to leave looks out")
+    if not weight:
+        return
+    if weights.published or dataset is not None:
+        raise CinemaError(
+            "--look-weight needs films whose looks are known: the embedded weights on the playhouse, without"
+            " --dataset"
+        )
+    if world.sequence > 1 or world.sharding is not None:
+        raise CinemaError("--look-weight is not for --fsdp and --sequence-parallel; leave those out")
+
+
 def tune(
     run: Resolved,
     weights: Weights,
@@ -285,6 +306,7 @@ def tune(
     Raises:
         CinemaError: something that the user can mend.
     """
+    _check_looks(run, weights, dataset, world)
     divisor = world.replicas
     if run.batch < divisor:
         raise CinemaError(
