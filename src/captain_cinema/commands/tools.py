@@ -51,7 +51,7 @@ def playhouse(
 
 
 def evaluate(
-    measure: Positional[Literal["identity", "motion", "retrieval", "compute"]],
+    measure: Positional[Literal["identity", "motion", "recognition", "retrieval", "compute"]],
     /,
     films: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
@@ -65,18 +65,19 @@ def evaluate(
 ) -> Outcome:
     """Measure on held-out playhouse stories whether characters are kept, or shots move as told.
 
+    `recognition` asks whether settings, hours, animals, things and actions can be told without the caption.
     `retrieval` asks whether the chosen context shows what the next shot needs (figure 5).
     `compute` counts instead what a preset's keyframes cost (table 3, figure 4); nothing is drawn or loaded.
 
     Args:
-        measure: identity, motion, retrieval, or compute.
+        measure: identity, motion, recognition, retrieval, or compute.
         films: how many held-out films.
         seed: of the run.
         shots: shots a film.
         preset: the models to measure, embedded if left out; compute counts any, paper if left out.
         device: cpu or cuda.
         weights: measure these weights instead of the preset's.
-        rollout: identity only: give the model its own frames as history, not the true ones.
+        rollout: identity and recognition: give the model its own frames as history, not the true ones.
         output: compute only: draw figure 4 into this folder.
         json: print one JSON object at the end.
     """
@@ -101,6 +102,10 @@ def evaluate(
             from captain_cinema.evaluate import identity
 
             result = identity.run(backend, films, seed, shots, rollout, progress)
+        elif measure == "recognition":
+            from captain_cinema.evaluate import recognition
+
+            result = recognition.run(backend, films, seed, shots, rollout, progress)
         elif measure == "retrieval":
             from captain_cinema.evaluate import coverage
 

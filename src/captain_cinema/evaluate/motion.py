@@ -188,21 +188,7 @@ def shot_walks(
 ) -> list[Walk]:
     """Shoot one shot and follow its walkers; the true clip and a still one with it."""
     shot = film.shots[number]
-    able = shooter.abilities
-    seconds = min(max(shot.seconds, able.min_seconds), able.max_seconds)
-    true_clip = draw_clip(shot, seconds=seconds, fps=able.fps, height=height)
-    before = film.shots[max(0, number - able.max_context) : number]
-    request = ShotRequest(
-        keyframe=true_clip[0],
-        caption=shot.caption,
-        film_caption=film.caption,
-        seconds=seconds,
-        seed=noise_seed(film, number),
-        context=tuple(render.draw(earlier.state, height=height) for earlier in before),
-    )
-    clips = {GENERATED: np.asarray(next(iter(shooter.generate([request]))))}
-    if controls:
-        clips |= {TRUTH: true_clip, STILL: np.stack([true_clip[0]] * len(true_clip))}
+    clips = shoot(shooter, film, number, height=height, controls=controls)
     masks = [render.figure_mask(shot.state, index, height=height) for index in range(len(shot.state.poses))]
     return [
         Walk(
@@ -218,6 +204,29 @@ def shot_walks(
         for condition, clip in clips.items()
         for index in walkers(shot, height=height)
     ]
+
+
+def shoot(
+    shooter: Shooter, film: PlayhouseFilm, number: int, *, height: int, controls: bool
+) -> dict[str, np.ndarray]:
+    """A shot's clip from its true keyframe, by condition; the true clip and a still one with it."""
+    shot = film.shots[number]
+    able = shooter.abilities
+    seconds = min(max(shot.seconds, able.min_seconds), able.max_seconds)
+    true_clip = draw_clip(shot, seconds=seconds, fps=able.fps, height=height)
+    before = film.shots[max(0, number - able.max_context) : number]
+    request = ShotRequest(
+        keyframe=true_clip[0],
+        caption=shot.caption,
+        film_caption=film.caption,
+        seconds=seconds,
+        seed=noise_seed(film, number),
+        context=tuple(render.draw(earlier.state, height=height) for earlier in before),
+    )
+    clips = {GENERATED: np.asarray(next(iter(shooter.generate([request]))))}
+    if controls:
+        clips |= {TRUTH: true_clip, STILL: np.stack([true_clip[0]] * len(true_clip))}
+    return clips
 
 
 def draw_clip(shot: PlayhouseShot, *, seconds: float, fps: float, height: int) -> np.ndarray:
