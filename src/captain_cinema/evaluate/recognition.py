@@ -42,7 +42,7 @@ from captain_cinema.playhouse.world import (
     ANIMALS,
     HOURS,
     INDOORS,
-    KINDS,
+    PEOPLE,
     PROPS,
     SETTINGS,
     FrameState,
@@ -241,7 +241,7 @@ def questions(state: FrameState, seed: int, *, height: int) -> Iterator[Question
         if figures[index].mean() < VISIBLE:
             continue
         kind, look = pose.character.look.kind, pose.character.look
-        kinds = ANIMALS if kind in ANIMALS else tuple(k for k in KINDS if k not in ANIMALS)
+        kinds = ANIMALS if kind in ANIMALS else PEOPLE
         changed = {k: with_look(state, index, replace(look, kind=k)) for k in kinds}
         yield _about(ANIMAL if kind in ANIMALS else PERSON, kind, changed, index, height=height)
         if pose.holds != "none":

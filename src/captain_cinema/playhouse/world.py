@@ -12,7 +12,7 @@ from dataclasses import dataclass
 KINDS = ("fox", "cat", "bear", "rabbit", "mouse", "frog", "girl", "boy", "woman", "man")
 """What a character is. The first six are animals (fur colour), the others people (skin and hair colour)."""
 
-ANIMALS = KINDS[:6]
+ANIMALS, PEOPLE = KINDS[:6], KINDS[6:]
 
 FUR_COLOURS = ("orange", "grey", "brown", "white", "black", "golden", "pink", "blue")
 """Fur of animals (a frog's skin too)."""

@@ -8,9 +8,9 @@ the very same films.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import cv2
@@ -22,11 +22,17 @@ from torch import Tensor
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.keyframes.goldenmem import shrink
-from captain_cinema.playhouse import render, story
+from captain_cinema.playhouse import render, story, world
+from captain_cinema.playhouse.world import FrameState
 from captain_cinema.train.binding import film_labels
 
 Drawn = TypeVar("Drawn")
 Item = TypeVar("Item")
+
+DETAIL_WEIGHT, DETAIL_GAIN = 2.0, 3.0
+"""Of what tells kinds and things apart: as much as twice a figure, from a third of a token on."""
+VISIBLY = 24
+"""Difference of two colours, of 255, that counts."""
 
 AHEAD = 32
 """Items that are being drawn at most before they are asked for."""
@@ -116,7 +122,7 @@ class EncodedFilm:
     """For every GoldenMem scale (token rows), each keyframe shrunk in pixel space and encoded again."""
     txt: Float[Tensor, "shots txt_len txt_dim"]
     figures: Float[Tensor, "shots img_len"]
-    """Share of each full-size token that a character covers."""
+    """How much each full-size token matters for the characters (`figure_cover`)."""
     looks: Int[Tensor, "shots txt_len traits"]
     """Whose look each text token is about, for `train.binding`."""
 
@@ -127,12 +133,37 @@ def film_seed(seed: int, number: int) -> int:
 
 
 def figure_cover(shot: story.PlayhouseShot, *, height: int, rows: int) -> Float[np.ndarray, " img_len"]:
-    """Share of each token of the shot's keyframe that a character covers."""
+    """How much each token of the shot's keyframe matters for its characters.
+
+    That is the share of it that they cover, and more where it shows what they are and what they hold: with
+    weight on all of a figure alike, coats were right and a rabbit had a bear's ears (docs/log.md).
+    """
     cover = np.zeros((height, 2 * height), np.float32)
     for index in range(len(shot.state.poses)):
         cover = np.maximum(cover, render.figure_mask(shot.state, index, height=height).astype(np.float32))
-    small = cv2.resize(cover, (2 * rows, rows), interpolation=cv2.INTER_AREA)
-    return small.reshape(-1)
+    size = (2 * rows, rows)
+    small = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
+    detail = cv2.resize(_telling(shot.state, height=height), size, interpolation=cv2.INTER_AREA)
+    return (small + DETAIL_WEIGHT * np.minimum(1, DETAIL_GAIN * detail)).reshape(-1)
+
+
+def _telling(state: FrameState, *, height: int) -> Float[np.ndarray, "h w"]:
+    """1 where the frame would look different if its characters were of another kind and held other things."""
+    poses = []
+    for pose in state.poses:
+        look, animal = pose.character.look, pose.character.look.kind in world.ANIMALS
+        kind = _next(world.ANIMALS if animal else world.PEOPLE, look.kind)
+        holds = pose.holds if pose.holds == "none" else _next(world.PROPS, pose.holds)
+        character = replace(pose.character, look=replace(look, kind=kind))
+        poses.append(replace(pose, character=character, holds=holds))
+    here, there = (
+        render.draw(s, height=height).astype(np.int16) for s in (state, replace(state, poses=tuple(poses)))
+    )
+    return (np.abs(here - there).max(axis=-1) > VISIBLY).astype(np.float32)
+
+
+def _next(things: Sequence[str], thing: str) -> str:
+    return things[(things.index(thing) + 1) % len(things)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ class FilmSequence:
     tokens: tuple[Float[Tensor, "img_len dim"], ...]
     txt: Float[Tensor, "pairs txt_len txt_dim"]
     figures: Float[Tensor, "pairs img_len"]
-    """Share of each full-size token that a character covers; zeros where nobody knows."""
+    """How much each full-size token matters for the characters (`film_pool`); zeros where nobody knows."""
     looks: Int[Tensor, "pairs txt_len traits"]
     """Whose look each text token is about (`train.binding`); UNKNOWN where nobody knows."""
     pooled: Float[Tensor, "pairs pooled_dim"] | None = None

@@ -41,7 +41,7 @@ class KeyframeTraining:
     introduce: float = 0.0
     """Share of the others that are introduction sequences."""
     figure_weight: float = 2.0
-    """Extra weight of the loss where characters stand: 1 + this times their cover."""
+    """Extra weight of the loss where characters stand: 1 + this times `film_pool.figure_cover`."""
     shift: float = 2.0
     prediction: Literal["clean", "velocity"] = "clean"
     """What the model says; the loss is that of the velocity in either case."""
