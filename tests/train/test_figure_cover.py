@@ -37,7 +37,7 @@ def test_heads_and_things_in_hand_weigh_more_than_coats() -> None:
     assert found
     for shot in found:
         weights = cover(shot)
-        assert weights.max() > 1.5
+        assert weights.max() > 1  # which cover alone never is
         holder = replace(shot.state.poses[0], holds="umbrella")
         bare = replace(shot.state.poses[0], holds="none")
         held, empty = (replace(shot, state=replace(shot.state, poses=(p,))) for p in (holder, bare))
