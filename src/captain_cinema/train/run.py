@@ -18,6 +18,7 @@ from captain_cinema.train.film_pool import drawing_workers
 from captain_cinema.train.loop import Optimisation, RunOptions, SharedTask, Task, Trainer
 from captain_cinema.train.precision import fast_bfloat16
 from captain_cinema.train.presets import PARTS, TRAINING, TrainingPreset
+from captain_cinema.train.seeds import seed_after
 from captain_cinema.train.world import choose_device, open_world
 
 if TYPE_CHECKING:
@@ -216,6 +217,8 @@ def main_train(
     device = choose_device(device)
     folder = weights if weights is not None else presets.weights_folder("embedded")
     _check_part(part, start=start, decoder_only=decoder_only, dataset=dataset)
+    if start is not None:
+        optimisation = replace(optimisation, seed=seed_after(seed, start / part))
     # A CPU trains on all its cores, and is better off drawing in between; a GPU waits for drawings.
     count = workers if workers is not None else max(0, (os.cpu_count() or 1) - 2) * device.startswith("cuda")
     world = open_world(device, out=out)
