@@ -67,7 +67,7 @@ EMBEDDED_KEYFRAMES = KeyframeTraining(
     introduce=0.9,
     shots=16,
     pool=256,
-    period=2,
+    period=1,
 )
 """Single frames are introductions: without a good share of them, the model follows the given frames and never
 learns to read descriptions (docs/log.md)."""
