@@ -11,7 +11,8 @@ HEIGHT, ROWS = 128, 4
 
 
 def cover(shot: story.PlayhouseShot) -> np.ndarray:
-    return figure_cover(shot, height=HEIGHT, rows=ROWS).reshape(ROWS, 2 * ROWS)
+    frame = render.draw(shot.state, height=HEIGHT)
+    return figure_cover(shot.state, frame, rows=ROWS).reshape(ROWS, 2 * ROWS)
 
 
 def shots() -> list[story.PlayhouseShot]:

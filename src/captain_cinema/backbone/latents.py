@@ -21,6 +21,9 @@ from captain_cinema.errors import WeightsError
 PATCH = 2
 """Latents a side of one token, as in FLUX.2."""
 
+ENCODED_AT_ONCE = 4
+"""Frames that a processor's cache holds; a clip in one batch takes 1.3 times as long on a CPU."""
+
 
 def embedded_vae() -> AutoencoderDC:
     """A new, untrained VAE of the embedded preset: 16x16 pixels become 16 numbers.
@@ -95,7 +98,11 @@ class FrameCodec:
             )
         # Latents are kept and compared, so their precision is not left to whoever trains on them.
         with torch.autocast(self.device.type, enabled=False):
-            return self.vae.encode(to_pixels(frames.to(self.device)), return_dict=False)[0] * self.scale
+            batches = frames.split(ENCODED_AT_ONCE if self.device.type == "cpu" else len(frames))
+            latents = [
+                self.vae.encode(to_pixels(b.to(self.device)), return_dict=False)[0] for b in batches
+            ]
+            return torch.cat(latents) * self.scale
 
     @torch.inference_mode()
     def decode_latents(self, latents: Float[Tensor, "n c rows cols"]) -> UInt8[Tensor, "n h w 3"]:

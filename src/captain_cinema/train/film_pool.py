@@ -132,23 +132,31 @@ def film_seed(seed: int, number: int) -> int:
     return (seed << 33) + (1 << 32) + number
 
 
-def figure_cover(shot: story.PlayhouseShot, *, height: int, rows: int) -> Float[np.ndarray, " img_len"]:
-    """How much each token of the shot's keyframe matters for its characters.
+def figure_cover(
+    state: FrameState, frame: UInt8[np.ndarray, "h w 3"], *, rows: int
+) -> Float[np.ndarray, " img_len"]:
+    """How much each token of a keyframe matters for its characters.
 
     That is the share of it that they cover, and more where it shows what they are and what they hold: with
     weight on all of a figure alike, coats were right and a rabbit had a bear's ears (docs/log.md).
+
+    Args:
+        state: what the keyframe shows.
+        frame: the keyframe as drawn.
+        rows: token rows.
     """
+    height = len(frame)
     cover = np.zeros((height, 2 * height), np.float32)
-    for index in range(len(shot.state.poses)):
-        cover = np.maximum(cover, render.figure_mask(shot.state, index, height=height).astype(np.float32))
+    for index in range(len(state.poses)):
+        cover = np.maximum(cover, render.figure_mask(state, index, height=height).astype(np.float32))
     size = (2 * rows, rows)
     small = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
-    detail = cv2.resize(_telling(shot.state, height=height), size, interpolation=cv2.INTER_AREA)
+    detail = cv2.resize(_telling(state, frame), size, interpolation=cv2.INTER_AREA)
     return (small + DETAIL_WEIGHT * np.minimum(1, DETAIL_GAIN * detail)).reshape(-1)
 
 
-def _telling(state: FrameState, *, height: int) -> Float[np.ndarray, "h w"]:
-    """1 where the frame would look different if its characters were of another kind and held other things."""
+def _telling(state: FrameState, frame: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """1 where a frame would look different if its characters were of another kind and held other things."""
     poses = []
     for pose in state.poses:
         look, animal = pose.character.look, pose.character.look.kind in world.ANIMALS
@@ -156,10 +164,8 @@ def _telling(state: FrameState, *, height: int) -> Float[np.ndarray, "h w"]:
         holds = pose.holds if pose.holds == "none" else _next(world.PROPS, pose.holds)
         character = replace(pose.character, look=replace(look, kind=kind))
         poses.append(replace(pose, character=character, holds=holds))
-    here, there = (
-        render.draw(s, height=height).astype(np.int16) for s in (state, replace(state, poses=tuple(poses)))
-    )
-    return (np.abs(here - there).max(axis=-1) > VISIBLY).astype(np.float32)
+    other = render.draw(replace(state, poses=tuple(poses)), height=len(frame))
+    return (cv2.absdiff(frame, other).max(axis=-1) > VISIBLY).astype(np.float32)
 
 
 def _next(things: Sequence[str], thing: str) -> str:
@@ -191,7 +197,9 @@ def draw_film(
         rows: np.stack(full if rows == scales[0] else [shrink(frame, rows) for frame in full])
         for rows in scales
     }
-    covers = [figure_cover(shot, height=height, rows=scales[0]) for shot in film.shots]
+    covers = [
+        figure_cover(shot.state, frame, rows=scales[0]) for shot, frame in zip(film.shots, full, strict=True)
+    ]
     return DrawnFilm(film=film, frames=frames, figures=np.stack(covers))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 SEEDS_AFTER = 1 << 20
-"""Seeds of runs that go on from weights lie from here to twice here; those that people give lie below."""
+"""Seeds of runs that go on from weights lie from here to twice here, far from those that people give."""
 
 
 def step_rng(*key: int) -> np.random.Generator:
