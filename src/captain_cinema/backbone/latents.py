@@ -99,9 +99,7 @@ class FrameCodec:
         # Latents are kept and compared, so their precision is not left to whoever trains on them.
         with torch.autocast(self.device.type, enabled=False):
             batches = frames.split(ENCODED_AT_ONCE if self.device.type == "cpu" else len(frames))
-            latents = [
-                self.vae.encode(to_pixels(b.to(self.device)), return_dict=False)[0] for b in batches
-            ]
+            latents = [self.vae.encode(to_pixels(b.to(self.device)), return_dict=False)[0] for b in batches]
             return torch.cat(latents) * self.scale
 
     @torch.inference_mode()
