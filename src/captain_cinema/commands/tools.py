@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import tyro
 
+from captain_cinema.backend import Backend
 from captain_cinema.commands.outcome import Outcome
 from captain_cinema.errors import CinemaError
 
@@ -98,23 +100,41 @@ def evaluate(
         def progress(done: int, total: int) -> None:
             stage.step("measured")
 
-        if measure == "identity":
-            from captain_cinema.evaluate import identity
-
-            result = identity.run(backend, films, seed, shots, rollout, progress)
-        elif measure == "recognition":
-            from captain_cinema.evaluate import recognition
-
-            result = recognition.run(backend, films, seed, shots, rollout, progress)
-        elif measure == "retrieval":
-            from captain_cinema.evaluate import coverage
-
-            result = coverage.run(backend.planner, films, seed, shots, progress=progress)
-        else:
-            from captain_cinema.evaluate import motion
-
-            result = motion.run(backend, films, seed, shots, progress)
+        result = _measure(measure, backend, films, seed, shots, rollout, progress)
     return Outcome(data=result.as_dict(), text=result.table())
+
+
+class _Measured(Protocol):
+    """What every measure finds."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        ...
+
+    def table(self) -> str:
+        """For people."""
+        ...
+
+
+def _measure(
+    measure: str,
+    backend: Backend,
+    films: int,
+    seed: int,
+    shots: int,
+    rollout: bool,
+    progress: Callable[[int, int], None],
+) -> _Measured:
+    """Run one measure."""
+    from captain_cinema.evaluate import coverage, identity, motion, recognition
+
+    if measure == "identity":
+        return identity.run(backend, films, seed, shots, rollout, progress)
+    if measure == "recognition":
+        return recognition.run(backend, films, seed, shots, rollout, progress)
+    if measure == "retrieval":
+        return coverage.run(backend.planner, films, seed, shots, progress=progress)
+    return motion.run(backend, films, seed, shots, progress)
 
 
 def _compute(preset: str, output: Path | None) -> Outcome:
