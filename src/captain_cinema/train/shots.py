@@ -43,8 +43,10 @@ class ShotTraining:
     """Clips held; as many of each length."""
     period: int = 1
     """Steps between two new clips. With two, each served sixteen times, learnt by heart (docs/log.md)."""
-    figure_weight: float = 3.0
+    figure_weight: float = 8.0
     """Extra weight of the loss where something moves."""
+    quiet: float = 0.2
+    """Clips weigh by 1 / (quiet + their mean squared change): a pan changes fifty times as much as a nod."""
     shift: float = 20.0
     """Nearly all noise levels close to 1: in the playhouse a shot's motion follows from its keyframe and
     caption, and the embedded preset draws it in one step."""
@@ -107,6 +109,16 @@ def moving_weight(frames: np.ndarray, extra: float, *, rows: int, cols: int) -> 
     return 1 + extra * (small / 24).clamp(max=1)
 
 
+def clip_weight(latents: Float[Tensor, "frames c h w"], quiet: float) -> Float[Tensor, ""]:
+    """How much a clip weighs: less, the more of it changes, so that small gestures are learnt as pans are.
+
+    Args:
+        latents: its frames, the keyframe first.
+        quiet: mean squared change at which a clip weighs half of what a still one does.
+    """
+    return 1 / (quiet + (latents[1:] - latents[:1]).square().mean())
+
+
 class ShotTask:
     """Move a keyframe as its caption says."""
 
@@ -132,11 +144,12 @@ class ShotTask:
         """A drawn clip as the model reads it."""
         latents = self.codec.encode_latents(torch.from_numpy(drawn.frames)).clone()
         rows, cols = latents.shape[2:]
+        moving = moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols)
         return EncodedClip(
             latents=latents,
             context=self.codec.encode_latents(torch.from_numpy(drawn.context)).clone(),
             txt=shot_text(self.text, [drawn.caption], [drawn.film_caption])[0],
-            weight=moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols),
+            weight=moving * clip_weight(latents, self.training.quiet),
         )
 
     def batch(self, step: int) -> ShotBatch:
