@@ -74,6 +74,8 @@ class PresetFacts:
     """The same for the shot model alone, where it can change without the keyframes' weights."""
     complete_prompts: bool = False
     """Whether its models must be told looks and style in every shot; see `script.shot_prompt`."""
+    blocking: bool = False
+    """Whether they must be told where everybody stands; see `script.blocking`."""
 
 
 @dataclass(frozen=True, kw_only=True)

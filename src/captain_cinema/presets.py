@@ -180,6 +180,7 @@ def describe(
         fps=12,
         min_seconds=1.0,
         max_seconds=4.0,
+        blocking=True,
     )
 
 

@@ -107,7 +107,7 @@ def open_production(
         folder=folder,
         script=script,
         state=state,
-        plans=plan_shots(script, state, complete=facts.complete_prompts),
+        plans=plan_shots(script, state, complete=facts.complete_prompts, blocking=facts.blocking),
         facts=facts,
         load=settled.load,
         report=report,
@@ -127,7 +127,9 @@ def inspect_production(folder: FilmFolder, report: Reporter) -> Production:
         folder=folder,
         script=script,
         state=state,
-        plans=plan_shots(script, state, before=before, complete=facts.complete_prompts),
+        plans=plan_shots(
+            script, state, before=before, complete=facts.complete_prompts, blocking=facts.blocking
+        ),
         facts=facts,
         load=settled.load,
         report=report,

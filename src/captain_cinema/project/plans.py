@@ -39,11 +39,17 @@ class ShotPlan:
 
 
 def plan_shots(
-    script: Script, state: FilmState, *, before: FilmState | None = None, complete: bool = False
+    script: Script,
+    state: FilmState,
+    *,
+    before: FilmState | None = None,
+    complete: bool = False,
+    blocking: bool = False,
 ) -> list[ShotPlan]:
     """All shots of a script that the state is aligned with; `before` is the state that the files follow.
 
-    `complete` has every prompt say everything again (`script.shot_prompt`).
+    `complete` has every prompt say everything again, `blocking` where everybody stands; see
+    `script.shot_prompt`.
     """
     on_disk = (before or state).shots
     places = {identity: place for place, (identity, _) in enumerate(on_disk, 1)}
@@ -62,7 +68,7 @@ def plan_shots(
                 place=places.get(identity, 0),
                 identity=identity,
                 shot=shot,
-                prompt=shot_prompt(script, number, complete=complete),
+                prompt=shot_prompt(script, number, complete=complete, blocking=blocking),
                 take=take,
                 keyframe_seed=keyframe_seed,
                 clip_seed=stable_seed(*root, "clip", take, state.motion_take(identity)),

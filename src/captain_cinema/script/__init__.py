@@ -18,10 +18,9 @@ from captain_cinema.script.model import (
     Shot,
     check_name,
     filmed_seconds,
-    name_key,
-    names_in,
     shot_prompt,
 )
+from captain_cinema.script.names import name_key, names_in
 
 __all__ = [
     "CAMERAS",

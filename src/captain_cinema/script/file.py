@@ -34,8 +34,8 @@ from captain_cinema.script.model import (
     Script,
     Shot,
     check_name,
-    name_key,
 )
+from captain_cinema.script.names import name_key
 from captain_cinema.script.reading import Fields, Item, Scalar, integer_of, one_line, read_text, read_yaml
 
 SHOT_KEYS = (

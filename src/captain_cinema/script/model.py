@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+
+from captain_cinema.script.blocking import with_blocking
+from captain_cinema.script.names import keys_in, name_key
 
 FRAMINGS = ("wide", "medium", "close-up")
 CAMERAS = ("static", "pan left", "pan right", "push in")
@@ -24,13 +26,11 @@ MAX_CAST = 1_000
 MAX_CAPTION = 4_000
 MAX_NAME = 100
 
-_TAG = re.compile(r"<([^<>\n]{1,100})>")
 _SLUG = re.compile(r"(?i)^(?:int\.?/ext|ext\.?/int|i/e|int|ext|est)[. ]\s*(.*)$")
 _NUMBERED = re.compile(
     r"(?i)^(?:scene|chapter|act|part)\s+(?:\d+|[ivxlc]+|one|two|three|four|five)\b[\s:.,–—-]*"
 )
 _LITTLE = re.compile(r"\b(?:the|a|an|in|at|on|by|of)\b|[^\w\s]")
-_SPACES = re.compile(r"\s+")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -86,48 +86,34 @@ class Script:
     """"fade" lets the film end in black."""
 
 
-def name_key(name: str) -> str:
-    """The form in which two names are the same: NFKC, without case, single spaces."""
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
-
-
-def names_in(caption: str) -> tuple[str, ...]:
-    """The names tagged in a caption, as written, each once, in order."""
-    found: dict[str, str] = {}
-    for name in _TAG.findall(caption):
-        found.setdefault(name_key(name), name.strip())
-    return tuple(found.values())
-
-
-@lru_cache(maxsize=65_536)
-def _keys_in(caption: str) -> frozenset[str]:
-    return frozenset(name_key(name) for name in _TAG.findall(caption))
-
-
-def shot_prompt(script: Script, number: int, *, complete: bool = False) -> str:
+def shot_prompt(script: Script, number: int, *, complete: bool = False, blocking: bool = False) -> str:
     """What the models read for shot `number` (from 1): the caption, where it plays, how it is framed.
 
     The look of a cast member that is described in the cast list is told at its first appearance and not again
     (design section 6): later the visual memory carries it. With `complete`, for models that were not tuned to
-    look names up in a memory, every look is told every time, and the film's own caption after all else.
+    look names up in a memory, every look is told every time, and the film's own caption after all else. With
+    `blocking`, for models that learnt from captions which say where everybody stands, so does the prompt.
     """
     if not 1 <= number <= len(script.shots):
         raise ValueError(f"shot {number} of a script of {len(script.shots)}")
     shot = script.shots[number - 1]
-    here = _keys_in(shot.caption)
+    here = keys_in(shot.caption)
     looks = []
     for member in script.cast:
         key = name_key(member.name)
         if not member.description or key not in here:
             continue
         before = script.shots[: number - 1]
-        if complete or not any(key in _keys_in(earlier.caption) for earlier in before):
+        if complete or not any(key in keys_in(earlier.caption) for earlier in before):
             looks.append(f"<{member.name}> is {member.description.rstrip(' .')}.")
     view = [
         f"{shot.framing} shot" if shot.framing in ("wide", "medium") else shot.framing,
         _camera_words(shot),
     ]
-    parts = [*looks, _heading_words(shot), shot.caption.strip(), ", ".join(filter(None, view))]
+    caption = shot.caption.strip()
+    if blocking:
+        caption = with_blocking(caption, [member.name for member in script.cast])
+    parts = [*looks, _heading_words(shot), caption, ", ".join(filter(None, view))]
     parts += [script.caption.strip()] if complete else []
     return " ".join(_sentence(part) for part in parts if part)
 
