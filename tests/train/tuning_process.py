@@ -95,7 +95,10 @@ def run(case: Case, rank: int, port: int) -> None:
     except Exception as error:
         result = {"error": f"{type(error).__name__}: {error}"}
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    torch.save(result, case.out / f"result-{rank}.pt")
+    # The launcher may kill this process while it writes.
+    part = case.out / f"result-{rank}.part"
+    torch.save(result, part)
+    part.replace(part.with_suffix(".pt"))
     world.close()
 
 
