@@ -10,6 +10,7 @@ TAG = re.compile(r"<([^<>\n]{1,100})>")
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=65_536)
 def name_key(name: str) -> str:
     """The form in which two names are the same: NFKC, without case, single spaces."""
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
