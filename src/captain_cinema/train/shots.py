@@ -46,7 +46,7 @@ class ShotTraining:
     figure_weight: float = 8.0
     """Extra weight of the loss where something moves."""
     quiet: float = 0.2
-    """Clips weigh by 1 / (quiet + their mean squared change): a pan changes fifty times as much as a nod."""
+    """Clips weigh by 1 / (quiet + their mean squared change): a pan changes ten times as much as a nod."""
     shift: float = 20.0
     """Nearly all noise levels close to 1: in the playhouse a shot's motion follows from its keyframe and
     caption, and the embedded preset draws it in one step."""
