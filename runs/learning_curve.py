@@ -20,6 +20,8 @@ FIGURES = {
     "noisy": "error of nearly pure noise",
     "read": "coats read from words",
     "fetched": "coats fetched by name",
+    "shown": "kinds known where drawn",
+    "told": "nearer to the truth\nthan to another kind or action",
     "loss": "loss",
 }
 """What is drawn, where it was logged: the column of the metrics and what it is called."""

@@ -37,6 +37,44 @@ def test_the_latest_name_is_the_subject():
     assert said("<Ada> waves and <Bo> bows to her")[1::2] == [("waves", "Ada"), ("bows", "Bo")]
 
 
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("<Ada> and <Bo> dance", {"Ada": ["dance"], "Bo": ["dance"]}),
+        (
+            "Wide shot: <Ada>, on the left, <Bo>, in the centre and <Cy>, on the right, dance in snow.",
+            {
+                "Ada": ["left", "dance", "snow"],
+                "Bo": ["centre", "dance", "snow"],
+                "Cy": ["right", "dance", "snow"],
+            },
+        ),
+        (
+            "<Ada> on the far left and <Bo> on the right side wave",
+            {"Ada": ["far left", "wave"], "Bo": ["right side", "wave"]},
+        ),
+        ("<Ada> and <Bo> on the right wave", {"Ada": ["right", "wave"], "Bo": ["right", "wave"]}),
+        ("<Ada> on the left, <Bo> on the right wave", {"Ada": ["left", "wave"], "Bo": ["right", "wave"]}),
+        ("<Ada> and <Bo> walk left. <Cy> nods", {"Ada": ["walk left"], "Bo": ["walk left"], "Cy": ["nods"]}),
+        ("<Ada> waves, <Bo> and <Cy> bow", {"Ada": ["waves"], "Bo": ["bow"], "Cy": ["bow"]}),
+        ("<Ada> stands on the left, <Bo> bows", {"Ada": ["stands", "left"], "Bo": ["bows"]}),
+        ("<Ada>, on the left", {"Ada": ["left"]}),
+        ("<Ada>, <Bo>", {"Ada": [], "Bo": []}),
+        ("<Ada>. <Bo> bows", {"Ada": [], "Bo": ["bows"]}),
+    ],
+)
+def test_what_is_done_together_is_said_of_each(caption: str, expected: dict[str, list[str]]):
+    phrases = split_phrases(caption)
+    assert [phrase.text for phrase in phrases if phrase.is_name] == list(expected)
+    found = {
+        name: [phrase.text for phrase in phrases if phrase.subject == name and not phrase.is_name]
+        for name in expected
+    }
+    assert found == expected
+    of_nobody = ["wide shot"] if caption.startswith("Wide shot") else []
+    assert [phrase.text for phrase in phrases if phrase.subject is None] == of_nobody
+
+
 @pytest.mark.parametrize("end", [".", "!", "?", ";", "?!", "。"])
 def test_a_sentence_end_forgets_the_subject(end: str):
     assert said(f"<Ada> waves{end} Snow") == [("Ada", "Ada"), ("waves", "Ada"), ("snow", None)]

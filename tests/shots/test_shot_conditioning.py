@@ -8,6 +8,7 @@ from captain_cinema.flow.schedule import sample_t
 from captain_cinema.shots import conditioning
 from captain_cinema.shots.conditioning import (
     ShotBatch,
+    attempt,
     beside_every_slot,
     clean_slots,
     keyframe_slots,
@@ -15,7 +16,6 @@ from captain_cinema.shots.conditioning import (
     slot_timesteps,
     slots_for,
     stack_frames,
-    training_loss,
     unstack_frames,
     velocity,
 )
@@ -54,7 +54,7 @@ def held(keyframe: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
 
 def loss_of(model: WanTransformer3DModel, batch: ShotBatch, **settings) -> torch.Tensor:
     with torch.no_grad():
-        return training_loss(model, batch, torch.Generator().manual_seed(1), txt_dropout=0.0, **settings)
+        return attempt(model, batch, torch.Generator().manual_seed(1), txt_dropout=0.0, **settings).loss
 
 
 @pytest.mark.parametrize(("frames", "slots"), [(1, 1), (2, 2), (5, 2), (6, 3), (24, 7), (25, 7), (48, 13)])
@@ -239,9 +239,10 @@ def test_hidden_tail_slots_are_not_seen():
 def test_context_noise_and_text_dropout_are_off_and_on():
     model, batch = tiny_model(), tiny_batch()
     assert not torch.allclose(loss_of(model, batch, context_noise=0.5), loss_of(model, batch))
-    mute = training_loss(model, batch, torch.Generator().manual_seed(1), txt_dropout=1.0)
+    mute = attempt(model, batch, torch.Generator().manual_seed(1), txt_dropout=1.0).loss
     other = tiny_batch(txt=batch.txt * 7)
-    assert torch.equal(mute, training_loss(model, other, torch.Generator().manual_seed(1), txt_dropout=1.0))
+    silent = attempt(model, other, torch.Generator().manual_seed(1), txt_dropout=1.0).loss
+    assert torch.equal(mute, silent)
 
 
 def test_joined_shots_share_their_noise_level(monkeypatch):
@@ -263,7 +264,7 @@ def test_training_lowers_the_loss():
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(40):
-        loss = training_loss(model, batch, torch.Generator().manual_seed(1))
+        loss = attempt(model, batch, torch.Generator().manual_seed(1)).loss
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

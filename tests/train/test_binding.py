@@ -3,8 +3,17 @@ import torch
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig, init_weights
 from captain_cinema.backbone.text import split_phrases
 from captain_cinema.keyframes.pairs import build_groups
-from captain_cinema.playhouse import story
-from captain_cinema.train.binding import TRAITS, UNKNOWN, LookReader, Taps, film_labels, trait_labels
+from captain_cinema.playhouse import render, story
+from captain_cinema.train.binding import (
+    SHOWN,
+    TRAITS,
+    UNKNOWN,
+    LookReader,
+    Taps,
+    film_labels,
+    shown_labels,
+    trait_labels,
+)
 
 
 def small_model(blocks: int = 3) -> MMDiT:
@@ -68,6 +77,49 @@ def test_taps_give_each_pair_its_own_text_tokens_in_story_order() -> None:
     changed = (local - local_2).abs().amax(dim=(0, 2, 3)) > 0
     assert changed.tolist() == [False, True, False, False]
     assert ((fetched - fetched_2).abs().amax(dim=(0, 2, 3)) > 0).all()
+
+
+def test_a_token_of_a_picture_is_labelled_with_the_figure_that_covers_it() -> None:
+    held = 0
+    for seed in range(6):
+        for shot in story.film(seed, shots=6, cast=2).shots:
+            labels = shown_labels(shot.state, rows=8, height=128)
+            masks = [render.figure_mask(shot.state, i, held=True) for i in range(len(shot.state.poses))]
+            for token, label in enumerate(labels):
+                row, col = divmod(token, 16)
+                square = slice(16 * row, 16 * row + 16), slice(16 * col, 16 * col + 16)
+                covers = [float(mask[square].mean()) for mask in masks]
+                if not covers or max(covers) < 0.25 - 1e-6:
+                    assert (label == UNKNOWN).all()
+                    continue
+                pose = shot.state.poses[covers.index(max(covers))]
+                assert torch.equal(label[:-1], trait_labels(pose.character.look))
+                assert SHOWN["holds"][int(label[-1])] == pose.holds
+                held += pose.holds != "none"
+    assert held > 100
+
+
+def test_taps_give_the_pictures_to_be_drawn() -> None:
+    """A picture's late state comes from its own place, and knows the words of all pairs."""
+    model, rows = small_model(blocks=5), (2, 4, 4)
+    torch.manual_seed(0)
+    tokens = [torch.randn(1, r * 2 * r, 8) for r in rows]
+    txt = torch.randn(1, 3, 3, 12)
+    caught: list[torch.Tensor] = []
+    model.single_blocks[3].register_forward_hook(lambda _m, _a, result: caught.append(result[0]))
+
+    def tapped(txt: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), Taps(model, rows, 3) as taps:
+            model(build_groups(tokens, txt, torch.full((1, 3), 0.5), rows, full=(4, 8)))
+        return taps.shown(range(1, 3))
+
+    shown = tapped(txt)
+    first = 3 + 2 * 4  # the small pair's tokens come first: its words, then its picture
+    assert torch.equal(shown[0, 0], caught[0].flatten(1, 2)[0, first + 3 : first + 3 + 32])
+    assert torch.equal(shown[0, 1], caught[0].flatten(1, 2)[0, first + 3 + 32 + 3 :])
+    other = txt.clone()
+    other[:, 0] += 1
+    assert ((shown - tapped(other)).abs().amax(dim=(0, 2, 3)) > 0).all()
 
 
 def test_taps_leave_nothing_behind() -> None:

@@ -1,12 +1,15 @@
-"""How the shot model's loss weighs clips and their parts."""
+"""How the shot model's loss weighs clips and their parts, and along what."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from captain_cinema.playhouse import render, story
-from captain_cinema.train.shots import clip_frames, clip_weight, moving_weight
+from captain_cinema.train.shots import clip_frames, clip_weight, counterfactual, moving_weight
 
 HEIGHT, ROWS, COLS = 128, 8, 16
 
@@ -38,3 +41,15 @@ def test_a_clip_weighs_less_the_more_of_it_changes() -> None:
     pan[1:] = 1.5
     weights = [float(clip_weight(latents, 0.2)) for latents in (still, nod, pan)]
     assert weights == pytest.approx([1 / 0.2, 1 / (0.2 + 1 / 128), 1 / (0.2 + 1.5**2)])
+
+
+def test_a_counterfactual_has_everybody_do_something_else() -> None:
+    rng = np.random.default_rng(0)
+    for shot in story.film(0, shots=12).shots:
+        other = counterfactual(shot, rng)
+        same = []
+        for pose, changed in zip(shot.state.poses, other.state.poses, strict=True):
+            assert pose.action != changed.action
+            same.append(replace(changed, action=pose.action))
+        assert replace(other.state, poses=tuple(same)) == shot.state
+        assert replace(other, state=shot.state) == shot

@@ -1,18 +1,22 @@
-"""Where the keyframe model's loss weighs more."""
+"""Where the keyframe model's loss weighs more, and along what."""
 
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from captain_cinema.playhouse import render, story
-from captain_cinema.train.film_pool import DETAIL_WEIGHT, figure_cover
+from captain_cinema.playhouse.world import ANIMALS, PEOPLE
+from captain_cinema.train.contrast import contrast_loss, even
+from captain_cinema.train.film_pool import DETAIL_WEIGHT, counterfactual, figure_cover
 
 HEIGHT, ROWS = 128, 4
 
 
 def cover(shot: story.PlayhouseShot) -> np.ndarray:
     frame = render.draw(shot.state, height=HEIGHT)
-    return figure_cover(shot.state, frame, rows=ROWS).reshape(ROWS, 2 * ROWS)
+    other = render.draw(counterfactual(shot.state), height=HEIGHT)
+    return figure_cover(shot.state, frame, other, rows=ROWS).reshape(ROWS, 2 * ROWS)
 
 
 def shots() -> list[story.PlayhouseShot]:
@@ -43,3 +47,52 @@ def test_heads_and_things_in_hand_weigh_more_than_coats() -> None:
         bare = replace(shot.state.poses[0], holds="none")
         held, empty = (replace(shot, state=replace(shot.state, poses=(p,))) for p in (holder, bare))
         assert cover(held).sum() > cover(empty).sum()
+
+
+def test_a_counterfactual_changes_kinds_and_things_and_nothing_else() -> None:
+    pairs = set()
+    for shot in (shot for seed in range(60) for shot in story.film(seed, shots=8).shots):
+        other = counterfactual(shot.state)
+        restored = []
+        for pose, changed in zip(shot.state.poses, other.poses, strict=True):
+            look, kind = pose.character.look, changed.character.look.kind
+            assert kind != look.kind
+            assert (kind in ANIMALS) == (look.kind in ANIMALS)
+            assert (changed.holds == "none") == (pose.holds == "none")
+            assert changed.holds == "none" or changed.holds != pose.holds
+            pairs.add((look.kind, kind))
+            restored.append(
+                replace(changed, holds=pose.holds, character=replace(changed.character, look=look))
+            )
+        assert replace(other, poses=tuple(restored)) == shot.state
+    assert len(pairs) == len(ANIMALS) * (len(ANIMALS) - 1) + len(PEOPLE) * (len(PEOPLE) - 1)
+
+
+def test_the_contrast_loss_sees_errors_towards_the_counterfactual_alone() -> None:
+    torch.manual_seed(0)
+    contrast = torch.randn(2, 3, 8, 16)
+    contrast[0, 0] = 0  # nobody is there
+    contrast[:, :, 5:] = 0
+    length = contrast.square().sum(dim=-1, keepdim=True)
+    loss, told = contrast_loss(0.4 * contrast, contrast)
+    torch.testing.assert_close(loss, 0.16 * length.square().sum() / length.sum())
+    assert told == 1.0
+    assert contrast_loss(0.6 * contrast, contrast)[1] == 0.0
+    half = torch.where(torch.arange(2).view(2, 1, 1, 1) == 0, 0.6, 0.4) * contrast
+    # Of the five frames that show somebody, the second three.
+    assert abs(contrast_loss(half, contrast)[1] - 0.6) < 1e-6
+    across = torch.randn_like(contrast)
+    across -= (across * contrast).sum(dim=-1, keepdim=True) / length.clamp(min=1e-6) * contrast
+    assert across.square().sum() > 100
+    assert contrast_loss(across, contrast)[0] < 1e-9
+    nobody = contrast_loss(across, torch.zeros_like(contrast))
+    assert (float(nobody[0]), nobody[1]) == (0.0, 0.0)
+
+
+def test_even_scales_bring_a_nod_and_a_walk_to_one_size() -> None:
+    torch.manual_seed(0)
+    walk = torch.randn(1, 1, 8, 16) * 4
+    both = torch.cat([walk, walk / 3, torch.zeros_like(walk)])
+    scaled = both * even(both)
+    torch.testing.assert_close(scaled[1], scaled[0], rtol=0.05, atol=0.05)
+    assert not scaled[2].any()

@@ -1,11 +1,11 @@
-"""A widened model computes what the narrow one did, and its halves part in training."""
+"""A grown model computes what the small one did; a wide one's halves part in training."""
 
 from __future__ import annotations
 
 import torch
 
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig, PairGroup, init_weights, pair_ids
-from captain_cinema.train.grow import widen
+from captain_cinema.train.grow import deepen, widen
 
 
 def small() -> MMDiT:
@@ -57,3 +57,17 @@ def test_its_halves_part_in_training() -> None:
     assert gradient is not None
     first, second = gradient.chunk(2)
     assert (first - second).norm() > 0.1 * first.norm()
+
+
+def test_a_deeper_model_computes_the_same_and_its_new_blocks_learn() -> None:
+    shallow = small()
+    deep = deepen(shallow, 4).double()
+    assert (len(shallow.single_blocks), len(deep.single_blocks)) == (2, 4)
+    (said,), (expected,) = deep([pairs()]), shallow([pairs()])
+    assert expected.std() > 0.1
+    torch.testing.assert_close(said, expected)
+    said.square().mean().backward()
+    for block in deep.single_blocks[2:]:
+        gradient = block.lin_out.weight.grad
+        assert gradient is not None
+        assert gradient.norm() > 0

@@ -15,7 +15,7 @@ from captain_cinema.errors import CinemaError
 from captain_cinema.films.records import Crop, FilmRecord, KeyframeRecord, Picture
 from captain_cinema.films.settings import FilmSettings
 from captain_cinema.films.store.writer import FilmWriter, create_dataset
-from captain_cinema.shots.conditioning import SlotBatch, training_loss
+from captain_cinema.shots.conditioning import SlotBatch, attempt
 from captain_cinema.shots.open_wan import load_open_shots
 from captain_cinema.shots.request import ShotRequest
 from captain_cinema.shots.windows import Traits
@@ -214,7 +214,7 @@ def test_what_only_fills_up_the_tensor_is_neither_seen_nor_learnt():
     def loss(clips: SlotBatch) -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            return training_loss(model, clips, generator, txt_dropout=0.0, prediction="velocity")
+            return attempt(model, clips, generator, txt_dropout=0.0, prediction="velocity").loss
 
     assert torch.allclose(loss(long), loss(filled_otherwise), atol=1e-5)
     assert not torch.allclose(loss(long), loss(replace(filled_otherwise, lengths=(3, 3))), atol=1e-2)
@@ -226,7 +226,7 @@ def test_an_even_weight_and_full_lengths_change_nothing():
 
     def loss(clips: SlotBatch) -> torch.Tensor:
         with torch.no_grad():
-            return training_loss(model, clips, torch.Generator().manual_seed(0), prediction="velocity")
+            return attempt(model, clips, torch.Generator().manual_seed(0), prediction="velocity").loss
 
     assert torch.allclose(loss(clips), loss(replace(clips, lengths=(3, 3))), rtol=1e-5)
 

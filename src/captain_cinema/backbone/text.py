@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,9 @@ _STOP_WORDS = """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that a phrase ends at. Directions, places and negations ("left", "under", "no") are content."""
 
+_PLACES = frozenset(["far", "left", "right", "left-hand", "right-hand", "centre", "center", "middle", "side"])
+"""Words of runs that only say where somebody stands."""
+
 _NAME = re.compile(r"<([^<>\n]*[^<>\s][^<>\n]*)>")
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +77,8 @@ class Phrase:
     text: str
     """The words in lower case, or the name as it was written."""
     subject: str | None
-    """The latest name before it in the same sentence; a name is its own subject."""
+    """Whom it is said of: the latest name before it in the same sentence, or each of several that do it
+    together. A name is its own subject."""
     is_name: bool
 
 
@@ -119,16 +124,17 @@ def split_phrases(caption: str) -> list[Phrase]:
     """Cut a caption into runs of at most three content words and its names.
 
     Runs end at stop words, punctuation and names. A run is about the latest name before it in its sentence;
-    sentences end at . ! ? ; but not at commas. "<" without a matching ">" or around nothing is ordinary
-    punctuation.
+    sentences end at . ! ? ; but not at commas. Names between which nothing is said but where they are ("<Ada>
+    on the left and <Bo> dance") do together what follows, and it is given to each of them. "<" without a
+    matching ">" or around nothing is ordinary punctuation.
     """
     phrases: list[Phrase] = []
+    spoken: list[_Spoken] = [_Spoken(None, [])]
     run: list[str] = []
-    subject: str | None = None
 
     def end_run() -> None:
         if run:
-            phrases.append(Phrase(text=" ".join(run), subject=subject, is_name=False))
+            spoken[-1].runs.append(" ".join(run))
             run.clear()
 
     for piece in _pieces().finditer(unicodedata.normalize("NFC", caption)):
@@ -142,12 +148,50 @@ def split_phrases(caption: str) -> list[Phrase]:
             continue
         end_run()
         if kind == "name":
-            subject = " ".join(piece.group("name").split())
-            phrases.append(Phrase(text=subject, subject=subject, is_name=True))
+            spoken.append(_Spoken(" ".join(piece.group("name").split()), []))
         elif kind == "end":
-            subject = None
+            phrases += _told(spoken)
+            spoken = [_Spoken(None, [])]
     end_run()
+    return phrases + _told(spoken)
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """A name of a sentence, or None for what stands before the first, and the runs that follow it."""
+
+    name: str | None
+    runs: list[str]
+
+
+def _told(sentence: Sequence[_Spoken]) -> list[Phrase]:
+    """A sentence's phrases, what names do together given to each of them."""
+    phrases: list[Phrase] = []
+    waiting: list[_Spoken] = []
+    for part, after in zip(sentence, [*sentence[1:], None], strict=True):
+        if part.name is not None and after is not None and not _where_first(part.runs)[1]:
+            waiting.append(part)
+            continue
+        where, does = _where_first(part.runs) if waiting else ([], part.runs)
+        for one in (*waiting, part):
+            own = one.runs if one is not part and one.runs else where
+            if one.name is not None:
+                phrases.append(Phrase(text=one.name, subject=one.name, is_name=True))
+            phrases += [Phrase(text=run, subject=one.name, is_name=False) for run in (*own, *does)]
+        waiting = []
     return phrases
+
+
+def _where_first(runs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What runs say first of a place, and what comes after it; a run that says both is cut in two."""
+    where: list[str] = []
+    for number, run in enumerate(runs):
+        words = run.split(" ")
+        here = list(takewhile(_PLACES.__contains__, words))
+        where += [" ".join(here)] if here else []
+        if len(here) < len(words):
+            return where, [" ".join(words[len(here) :]), *runs[number + 1 :]]
+    return where, []
 
 
 class PhraseEncoder:

@@ -75,13 +75,14 @@ def draw(state: FrameState, *, height: int = 128) -> np.ndarray:
     return image
 
 
-def figure_mask(state: FrameState, index: int, *, height: int = 128) -> np.ndarray:
+def figure_mask(state: FrameState, index: int, *, height: int = 128, held: bool = False) -> np.ndarray:
     """Where a figure is on top: its body, hat and accessories, without what it holds or what hides it.
 
     Args:
         state: the frame.
         index: which of `state.poses`.
         height: rows of the frame.
+        held: what it holds belongs to it.
 
     Returns:
         bool [height, 2 * height].
@@ -91,7 +92,7 @@ def figure_mask(state: FrameState, index: int, *, height: int = 128) -> np.ndarr
     own = np.zeros(size, np.uint8)
     over = np.zeros(size, np.uint8)
     _stamp(own, shapes[index].body, shapes[index].to_pixels)
-    _stamp(over, shapes[index].held, shapes[index].to_pixels)
+    _stamp(own if held else over, shapes[index].held, shapes[index].to_pixels)
     for shape in shapes[index + 1 :]:
         _stamp(over, shape.body, shape.to_pixels)
         _stamp(over, shape.held, shape.to_pixels)

@@ -280,7 +280,31 @@ def velocity(
     return (noisy - clean.keyframe - said.float()) / level[:, None, None, None, None]
 
 
-def training_loss(
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What a model says of clips at a noise level."""
+
+    clips: SlotBatch
+    t: Float[Tensor, " b"]
+    error: Float[Tensor, "b channels slots h w"]
+    """Of the velocity."""
+    prediction: Prediction
+
+    @property
+    def loss(self) -> Float[Tensor, ""]:
+        """The rectified-flow loss of the noisy slots, weighted mean of the squared error of the velocity."""
+        error = self.error.square()
+        if self.prediction == "change":
+            error = error * (self.t / FULL_WEIGHT_T).clamp(max=1).square()[:, None, None, None, None]
+        return _weighted_mean(error, self.clips)
+
+    @property
+    def off(self) -> Float[Tensor, "b channels slots h w"]:
+        """The clean clips that the velocity leads to, less the true ones."""
+        return -self.error * self.t[:, None, None, None, None]
+
+
+def attempt(
     model: WanTransformer3DModel,
     batch: ShotBatch | SlotBatch,
     generator: torch.Generator,
@@ -289,8 +313,8 @@ def training_loss(
     context_noise: float = 0.0,
     txt_dropout: float = 0.1,
     prediction: Prediction = "change",
-) -> Float[Tensor, ""]:
-    """The rectified-flow loss of the noisy slots, weighted mean of the squared error of the velocity.
+) -> Attempt:
+    """Noise clips, and let the model say their velocities.
 
     Args:
         model: the shot transformer.
@@ -328,10 +352,7 @@ def training_loss(
     # The change is counted from the true keyframe: a flawed one is to be continued as it is, not mended.
     clean = replace(clean, keyframe=keyframe_slots(clips.keyframe[:, None], clips.repeats))
     said = velocity(model, sample.x_t, t, clean, prediction=prediction)
-    error = (said - sample.target).float().square()
-    if prediction == "change":
-        error = error * (t / FULL_WEIGHT_T).clamp(max=1).square()[:, None, None, None, None]
-    return _weighted_mean(error, clips)
+    return Attempt(clips=clips, t=t, error=(said - sample.target).float(), prediction=prediction)
 
 
 def _weighted_mean(error: Float[Tensor, "b channels slots h w"], clips: SlotBatch) -> Float[Tensor, ""]:

@@ -2,15 +2,17 @@
 
 Drawing a character that the caption only names takes two steps: the words about it in an earlier pair read
 its look off that pair's picture (local attention), and the words in the new pair fetch it from them by the
-name (global attention). The loss of the pixels says little about either, so in training a linear layer
-names the look from the text tokens after each step, and the playhouse knows the answer. The layers are thrown
-away afterwards.
+name (global attention). A third step carries it from there to the tokens of the picture that the character
+covers. The loss of the pixels says little about any of them, so in training a linear layer names the look
+after each step, and the playhouse knows the answer. The layers are thrown away afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -19,8 +21,9 @@ from torch import Tensor, nn
 from captain_cinema.backbone.mmdit import MMDiT
 from captain_cinema.backbone.text import Phrase, normal_name
 from captain_cinema.keyframes.pairs import group_places
-from captain_cinema.playhouse import world
+from captain_cinema.playhouse import render, world
 from captain_cinema.playhouse.story import PlayhouseFilm
+from captain_cinema.playhouse.world import FrameState
 
 TRAITS: dict[str, tuple[str, ...]] = {
     "kind": world.KINDS,
@@ -36,9 +39,16 @@ TRAITS: dict[str, tuple[str, ...]] = {
 }
 """What of a look is asked for, and the answers there are."""
 
+SHOWN: dict[str, tuple[str, ...]] = {**TRAITS, "holds": ("none", *world.PROPS)}
+"""What is asked of a token of the picture that a figure covers."""
+
 UNKNOWN = -1
 FETCHED_AFTER = 3
 """Single-stream blocks after which a drawn pair's words should have fetched the look."""
+SHOWN_AFTER = 4
+"""Single-stream blocks after which the tokens of a drawn picture should know whom they show."""
+COVERED = 0.25
+"""Share of a token that a figure must cover."""
 
 
 def trait_labels(look: world.Look) -> Int[Tensor, " traits"]:
@@ -65,8 +75,27 @@ def film_labels(
     return labels
 
 
+def shown_labels(state: FrameState, *, rows: int, height: int) -> Int[Tensor, "img_len shown"]:
+    """Whom each token of a picture shows, and what that figure holds; UNKNOWN where it shows nobody.
+
+    Args:
+        state: what is in the picture.
+        rows: token rows.
+        height: of the picture, pixels.
+    """
+    labels = torch.full((2 * rows * rows, len(SHOWN)), UNKNOWN)
+    most = np.full(2 * rows * rows, COVERED, np.float32)
+    for index, pose in enumerate(state.poses):
+        mask = render.figure_mask(state, index, height=height, held=True).astype(np.float32)
+        cover = cv2.resize(mask, (2 * rows, rows), interpolation=cv2.INTER_AREA).reshape(-1)
+        holds = torch.tensor([SHOWN["holds"].index(pose.holds)])
+        labels[torch.from_numpy(cover >= most)] = torch.cat([trait_labels(pose.character.look), holds])
+        most = np.maximum(most, cover)
+    return labels
+
+
 class LookReader(nn.Module):
-    """Names looks from the hidden states of an MM-DiT's text tokens.
+    """Names looks from the hidden states of an MM-DiT's tokens.
 
     Args:
         dim: width of the transformer.
@@ -74,30 +103,38 @@ class LookReader(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.classes = [len(answers) for answers in TRAITS.values()]
-        self.local = nn.Linear(dim, sum(self.classes))
-        self.fetched = nn.Linear(dim, sum(self.classes))
+        self.classes = [len(answers) for answers in SHOWN.values()]
+        said = sum(self.classes[: len(TRAITS)])
+        self.local = nn.Linear(dim, said)
+        self.fetched = nn.Linear(dim, said)
+        self.shown = nn.Linear(dim, sum(self.classes))
 
     def loss(
         self, layer: nn.Linear, hidden: Float[Tensor, "n dim"], labels: Int[Tensor, "n traits"]
     ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy over traits, and the share of coats whose colour is named right."""
+        """Mean cross-entropy over traits, and how often one of them is named right.
+
+        That one is the coat's colour, or with the layer `shown`, whose labels are of SHOWN, the kind.
+        """
         known = labels[:, 0] != UNKNOWN
         hidden, labels = hidden[known].float(), labels[known]
         if not len(labels):
             return hidden.sum(), hidden.new_zeros(())
         with torch.autocast(hidden.device.type, enabled=False):
-            parts = layer(F.layer_norm(hidden, hidden.shape[-1:])).split(self.classes, dim=1)
+            parts = layer(F.layer_norm(hidden, hidden.shape[-1:])).split(
+                self.classes[: labels.shape[1]], dim=1
+            )
         losses = [F.cross_entropy(part, labels[:, i]) for i, part in enumerate(parts)]
-        coat = list(TRAITS).index("coat_colour")
-        right = (parts[coat].argmax(dim=1) == labels[:, coat]).float().mean()
+        asked = list(TRAITS).index("kind" if layer is self.shown else "coat_colour")
+        right = (parts[asked].argmax(dim=1) == labels[:, asked]).float().mean()
         return torch.stack(losses).mean(), right
 
 
 class Taps:
-    """Hidden states of the text tokens, caught while the transformer runs.
+    """Hidden states caught while the transformer runs.
 
-    Use as a context around one forward pass; `local` and `fetched` then give [b, pairs, txt_len, dim].
+    Use as a context around one forward pass; `local` and `fetched` then give the text tokens' states,
+    [b, pairs, txt_len, dim], and `shown` the pictures'.
     """
 
     def __init__(self, model: MMDiT, rows: Sequence[int], txt_len: int) -> None:
@@ -105,13 +142,15 @@ class Taps:
         self.places = group_places(rows)
         self._local: list[Tensor] = []
         self._global: Tensor | None = None
+        self._late: Tensor | None = None
 
     def __enter__(self) -> Taps:
         blocks = self.model.single_blocks
-        last = min(FETCHED_AFTER, len(blocks)) - 1
+        fetched, shown = (min(after, len(blocks)) - 1 for after in (FETCHED_AFTER, SHOWN_AFTER))
         self._handles = [
             self.model.double_blocks[-1].register_forward_hook(self._catch_local),
-            blocks[last].register_forward_hook(self._catch_global),
+            blocks[fetched].register_forward_hook(self._catch_global),
+            blocks[shown].register_forward_hook(self._catch_late),
         ]
         return self
 
@@ -125,26 +164,41 @@ class Taps:
     def _catch_global(self, _module: nn.Module, _args: tuple, result: tuple[Tensor, object]) -> None:
         self._global = result[0]
 
+    def _catch_late(self, _module: nn.Module, _args: tuple, result: tuple[Tensor, object]) -> None:
+        self._late = result[0]
+
     def local(self) -> Float[Tensor, "b pairs txt_len dim"]:
         """After the double-stream blocks: each pair by itself."""
         return self._in_order([group.unbind(1) for group in self._local])
 
     def fetched(self) -> Float[Tensor, "b pairs txt_len dim"]:
         """After some single-stream blocks: each pair having seen the others."""
-        assert self._global is not None, "the model has not run yet"
-        x, groups, start = self._global.flatten(1, 2), [], 0
+        return self._in_order(
+            [[pair[:, : self.txt_len] for pair in group] for group in self._parted(self._global)]
+        )
+
+    def shown(self, places: Sequence[int]) -> Float[Tensor, "b places img_len dim"]:
+        """The pictures at some places of the sequence, all of one size, one block before the last."""
+        return self._in_order(
+            [[pair[:, self.txt_len :] for pair in group] for group in self._parted(self._late)], places
+        )
+
+    def _parted(self, caught: Tensor | None) -> list[list[Float[Tensor, "b pair_len dim"]]]:
+        """The pairs of each group."""
+        assert caught is not None, "the model has not run yet"
+        x, groups, start = caught.flatten(1, 2), [], 0
         for group in self.places:
             cols = 2 * self.rows[group[0]]
             length = self.txt_len + self.rows[group[0]] * cols
             part = x[:, start : start + len(group) * length].unflatten(1, (len(group), length))
-            groups.append(part[:, :, : self.txt_len].unbind(1))
+            groups.append(list(part.unbind(1)))
             start += len(group) * length
-        return self._in_order(groups)
+        return groups
 
-    def _in_order(self, groups: Sequence[Sequence[Tensor]]) -> Tensor:
+    def _in_order(self, groups: Sequence[Sequence[Tensor]], places: Sequence[int] | None = None) -> Tensor:
         found = {
             place: tensor
             for group, tensors in zip(self.places, groups, strict=True)
             for place, tensor in zip(group, tensors, strict=True)
         }
-        return torch.stack([found[place] for place in range(len(self.rows))], dim=1)
+        return torch.stack([found[place] for place in places or range(len(self.rows))], dim=1)

@@ -25,7 +25,7 @@ from captain_cinema.films.records import Role
 from captain_cinema.films.store.paths import CACHE
 from captain_cinema.films.store.reader import Dataset, KeyframeFilm
 from captain_cinema.keyframes.goldenmem import shrink
-from captain_cinema.train.binding import TRAITS, UNKNOWN
+from captain_cinema.train.binding import SHOWN, TRAITS, UNKNOWN
 from captain_cinema.train.frame_source import FilmSequence, SourceFilm, without_words
 from captain_cinema.train.tensor_cache import TensorCache, weights_digest
 
@@ -155,11 +155,13 @@ class DatasetFilm:
             for i, r in zip(chosen, rows, strict=True)
         ]
         txt, pooled = encoders.captions_of([self.keyframes.captions[i] for i in chosen])
+        tokens_each = 2 * encoders.rows * encoders.rows
         return FilmSequence(
             tokens=tuple(tokens),
             txt=txt,
-            figures=torch.zeros(len(chosen), 2 * encoders.rows * encoders.rows),
+            figures=torch.zeros(len(chosen), tokens_each),
             looks=torch.full((len(chosen), txt.shape[1], len(TRAITS)), UNKNOWN),
+            shown=torch.full((len(chosen), tokens_each, len(SHOWN)), UNKNOWN),
             pooled=pooled,
         )
 

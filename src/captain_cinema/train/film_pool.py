@@ -24,7 +24,7 @@ from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story, world
 from captain_cinema.playhouse.world import FrameState
-from captain_cinema.train.binding import film_labels
+from captain_cinema.train.binding import film_labels, shown_labels
 
 Drawn = TypeVar("Drawn")
 Item = TypeVar("Item")
@@ -125,6 +125,10 @@ class EncodedFilm:
     """How much each full-size token matters for the characters (`figure_cover`)."""
     looks: Int[Tensor, "shots txt_len traits"]
     """Whose look each text token is about, for `train.binding`."""
+    shown: Int[Tensor, "shots img_len shown"]
+    """Whom each full-size token shows, for `train.binding`."""
+    contrast: Float[Tensor, "shots img_len channels"]
+    """From each full-size keyframe to the same one with characters of another kind (`counterfactual`)."""
 
 
 def film_seed(seed: int, number: int) -> int:
@@ -132,8 +136,31 @@ def film_seed(seed: int, number: int) -> int:
     return (seed << 33) + (1 << 32) + number
 
 
+def counterfactual(state: FrameState) -> FrameState:
+    """The same frame with every character of another kind, and other things in hand.
+
+    Which others they are follows from where the characters stand, so that all pairs of kinds come up.
+    """
+    poses = []
+    for pose in state.poses:
+        look, by = pose.character.look, int(1e4 * abs(pose.x))
+        kinds = world.ANIMALS if look.kind in world.ANIMALS else world.PEOPLE
+        holds = pose.holds if pose.holds == "none" else _another(world.PROPS, pose.holds, by)
+        character = replace(pose.character, look=replace(look, kind=_another(kinds, look.kind, by)))
+        poses.append(replace(pose, character=character, holds=holds))
+    return replace(state, poses=tuple(poses))
+
+
+def _another(things: Sequence[str], thing: str, by: int) -> str:
+    return things[(things.index(thing) + 1 + by % (len(things) - 1)) % len(things)]
+
+
 def figure_cover(
-    state: FrameState, frame: UInt8[np.ndarray, "h w 3"], *, rows: int
+    state: FrameState,
+    frame: UInt8[np.ndarray, "h w 3"],
+    other: UInt8[np.ndarray, "h w 3"],
+    *,
+    rows: int,
 ) -> Float[np.ndarray, " img_len"]:
     """How much each token of a keyframe matters for its characters.
 
@@ -143,6 +170,7 @@ def figure_cover(
     Args:
         state: what the keyframe shows.
         frame: the keyframe as drawn.
+        other: its `counterfactual` as drawn.
         rows: token rows.
     """
     height = len(frame)
@@ -151,25 +179,9 @@ def figure_cover(
         cover = np.maximum(cover, render.figure_mask(state, index, height=height).astype(np.float32))
     size = (2 * rows, rows)
     small = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
-    detail = cv2.resize(_telling(state, frame), size, interpolation=cv2.INTER_AREA)
+    telling = (cv2.absdiff(frame, other).max(axis=-1) > VISIBLY).astype(np.float32)
+    detail = cv2.resize(telling, size, interpolation=cv2.INTER_AREA)
     return (small + DETAIL_WEIGHT * np.minimum(1, DETAIL_GAIN * detail)).reshape(-1)
-
-
-def _telling(state: FrameState, frame: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
-    """1 where a frame would look different if its characters were of another kind and held other things."""
-    poses = []
-    for pose in state.poses:
-        look, animal = pose.character.look, pose.character.look.kind in world.ANIMALS
-        kind = _next(world.ANIMALS if animal else world.PEOPLE, look.kind)
-        holds = pose.holds if pose.holds == "none" else _next(world.PROPS, pose.holds)
-        character = replace(pose.character, look=replace(look, kind=kind))
-        poses.append(replace(pose, character=character, holds=holds))
-    other = render.draw(replace(state, poses=tuple(poses)), height=len(frame))
-    return (cv2.absdiff(frame, other).max(axis=-1) > VISIBLY).astype(np.float32)
-
-
-def _next(things: Sequence[str], thing: str) -> str:
-    return things[(things.index(thing) + 1) % len(things)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +191,9 @@ class DrawnFilm:
     film: story.PlayhouseFilm
     frames: dict[int, UInt8[np.ndarray, "shots h w 3"]]
     figures: Float[np.ndarray, "shots img_len"]
+    shown: Int[Tensor, "shots img_len shown"]
+    others: UInt8[np.ndarray, "shots h w 3"]
+    """The counterfactual of each keyframe."""
 
 
 def draw_film(
@@ -197,18 +212,24 @@ def draw_film(
         rows: np.stack(full if rows == scales[0] else [shrink(frame, rows) for frame in full])
         for rows in scales
     }
+    others = [render.draw(counterfactual(shot.state), height=height) for shot in film.shots]
     covers = [
-        figure_cover(shot.state, frame, rows=scales[0]) for shot, frame in zip(film.shots, full, strict=True)
+        figure_cover(shot.state, frame, other, rows=scales[0])
+        for shot, frame, other in zip(film.shots, full, others, strict=True)
     ]
-    return DrawnFilm(film=film, frames=frames, figures=np.stack(covers))
+    shown = torch.stack([shown_labels(shot.state, rows=scales[0], height=height) for shot in film.shots])
+    return DrawnFilm(film=film, frames=frames, figures=np.stack(covers), shown=shown, others=np.stack(others))
 
 
 def encode_film(drawn: DrawnFilm, codec: FrameCodec, text: PhraseEncoder, *, txt_len: int) -> EncodedFilm:
     """Encode a film's keyframes at every scale, and its captions."""
+    tokens = {rows: codec.encode(torch.from_numpy(f)).clone() for rows, f in drawn.frames.items()}
     return EncodedFilm(
         film=drawn.film,
-        tokens={rows: codec.encode(torch.from_numpy(f)).clone() for rows, f in drawn.frames.items()},
+        tokens=tokens,
         txt=text.encode([shot.caption for shot in drawn.film.shots], length=txt_len),
         figures=torch.from_numpy(drawn.figures),
         looks=film_labels(drawn.film, [text.phrases(s.caption) for s in drawn.film.shots], txt_len=txt_len),
+        shown=drawn.shown,
+        contrast=codec.encode(torch.from_numpy(drawn.others)) - tokens[max(tokens)],
     )

@@ -31,8 +31,12 @@ class FilmSequence:
     """How much each full-size token matters for the characters (`film_pool`); zeros where nobody knows."""
     looks: Int[Tensor, "pairs txt_len traits"]
     """Whose look each text token is about (`train.binding`); UNKNOWN where nobody knows."""
+    shown: Int[Tensor, "pairs img_len shown"]
+    """Whom each full-size token shows, likewise."""
     pooled: Float[Tensor, "pairs pooled_dim"] | None = None
     """Each caption as one vector, for models that read it."""
+    contrast: Float[Tensor, "pairs img_len channels"] | None = None
+    """From each full-size keyframe to its `film_pool.counterfactual`, where somebody can draw it."""
 
 
 class SourceFilm(Protocol):
@@ -103,6 +107,8 @@ class PlayhouseShots:
             txt=encoded.txt[indices],
             figures=encoded.figures[indices],
             looks=encoded.looks[indices],
+            shown=encoded.shown[indices],
+            contrast=encoded.contrast[indices],
         )
 
     def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:

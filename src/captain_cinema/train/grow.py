@@ -1,10 +1,12 @@
-"""Grow a trained keyframe model: twice as wide, the same function, and then train on.
+"""Grow a trained keyframe model: wider or deeper, the same function, and then train on.
 
 Twice the width is four times the weights, and from random ones all that the narrow model has learnt would
 have to be learnt again. Every number of the hidden state is held twice, and every layer reads half from
 either copy, as in Net2Net (Chen et al. 2016, https://arxiv.org/abs/1511.05641). Layer norms, the norms of
 queries and keys, and attention within a head do not notice. The halves are then told apart by a random part
 that cancels out, so that gradients make different numbers of them.
+
+A new single-stream block is a copy of the last one that adds nothing yet.
 """
 
 from __future__ import annotations
@@ -47,6 +49,22 @@ def widen(model: MMDiT, generator: torch.Generator, *, spread: float = 0.5) -> M
     }
     wide.load_state_dict(grown)
     return wide
+
+
+@torch.no_grad()
+def deepen(model: MMDiT, blocks: int) -> MMDiT:
+    """A model of `blocks` single-stream blocks, not fewer than it has, that computes the same."""
+    layers, old = model.state_dict(), model.config.num_single_layers
+    deep = MMDiT(replace(model.config, num_single_layers=blocks))
+    for new in range(old, blocks):
+        for name, value in list(layers.items()):
+            prefix = f"single_blocks.{old - 1}."
+            if name.startswith(prefix):
+                part = name.removeprefix(prefix)
+                adds = part.startswith("lin_out.")
+                layers[f"single_blocks.{new}.{part}"] = torch.zeros_like(value) if adds else value.clone()
+    deep.load_state_dict(layers)
+    return deep
 
 
 def _grow(

@@ -48,7 +48,9 @@ class KeyframeTraining:
     context_noise: float = 0.25
     """Top of the band from which given frames' noise is drawn."""
     look_weight: float = 0.2
-    """Weight of the auxiliary losses that ask the text tokens for looks (`train.binding`); 0 for none."""
+    """Weight of the auxiliary losses that ask tokens for looks (`train.binding`); 0 for none."""
+    contrast_weight: float = 0.04
+    """Weight of the loss along what tells kinds and things in hand apart (`KeyframeTask`); 0 for none."""
     drop_text: float = 0.1
     """Share of drawn frames whose caption is left out, for classifier-free guidance."""
     context_floor: float = 0.0

@@ -22,6 +22,7 @@ from captain_cinema.flow.path import PathSample, interpolate, velocity_to
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.keyframes.pairs import build_groups, ungroup
 from captain_cinema.train.binding import UNKNOWN, LookReader, Taps
+from captain_cinema.train.contrast import contrast_loss
 from captain_cinema.train.film_pool import DrawnFilm, EncodedFilm, draw_film, encode_film, film_seed
 from captain_cinema.train.frame_source import FilmSequence, FilmSource, PlayhouseSource, SourceFilm
 from captain_cinema.train.keyframe_options import KeyframeTraining, Stage
@@ -51,6 +52,8 @@ class Batch:
     """Pairs to draw, of all pairs."""
     figures: Float[Tensor, "b targets img_len"]
     looks: Int[Tensor, "b held txt_len traits"]
+    shown: Int[Tensor, "b targets img_len shown"]
+    contrast: Float[Tensor, "b targets img_len channels"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +195,10 @@ class KeyframeTask:
             targets=layout.targets,
             figures=torch.stack([s.figures[given:] for s in sequences]),
             looks=torch.stack([_padded(s.looks, txt_len, UNKNOWN) for s in sequences]),
+            shown=torch.stack([s.shown[given:] for s in sequences]),
+            contrast=torch.stack([s.contrast[given:] for s in sequences if s.contrast is not None])
+            if self.training.contrast_weight and sequences[0].contrast is not None
+            else None,
         )
 
     def _choose(self, film: SourceFilm, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
@@ -283,7 +290,11 @@ class KeyframeTask:
             given = batch.given
             fetched = taps.fetched()[:, given:], labels[:, given:]
             fetch, figures["fetched"] = self._look_loss(self.looks.fetched, *fetched)
-            loss = loss + self.training.look_weight * (read + fetch)
+            silent = dropped.to(device)[:, given:, None, None]
+            shown = batch.shown.to(device).masked_fill(silent, UNKNOWN)
+            pictures = taps.shown(range(given, len(batch.rows)))
+            show, figures["shown"] = self._look_loss(self.looks.shown, pictures, shown)
+            loss = loss + self.training.look_weight * (read + fetch + show)
         # The mean over all shares is the loss of the step, also where shares differ in size.
         return (loss if share == WHOLE else loss * (batch.share * share.count)), figures
 
@@ -303,6 +314,10 @@ class KeyframeTask:
         weight = 1 + self.training.figure_weight * batch.figures.to(error.device)
         loss = (error * weight).sum() / weight.sum()
         figures = {"plain": float(error.detach().mean())}
+        if batch.contrast is not None:
+            off = (goal - drawn.float()) * t[:, given:, None, None]
+            along, figures["told"] = contrast_loss(off, batch.contrast.to(off.device))
+            loss = loss + self.training.contrast_weight * along
         if apart is not None:  # every frame counts alike, whoever holds how many
             loss = (error.mean(dim=-1).sum() / (error.shape[0] * batch.targets)) * apart.size
             return loss, {"plain": float(loss.detach())}

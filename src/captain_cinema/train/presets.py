@@ -1,6 +1,7 @@
 """Named training configurations of the embedded parts.
 
-`embedded` is for a CPU; `embedded-longer` goes on from trained weights (`--start`) at twice the width.
+`embedded` is for a CPU; `embedded-longer` goes on from trained weights (`--start`) at twice the
+width and a block deeper.
 `embedded-gpu` is sized for half an hour of one GPU and has not met one yet. `debug` takes seconds and is what
 the tests run.
 """
@@ -29,17 +30,17 @@ class TrainingPreset:
     keyframe_training: KeyframeTraining
     shot_training: ShotTraining
     mmdit: MMDiTConfig
-    """The keyframe model; a run that starts from one half as wide widens it first (`train.grow`)."""
+    """The keyframe model; a run that starts from a smaller one grows it first (`train.grow`)."""
     vae_batch: int = 16
     retrieval_batch: int = 128
 
 
-def embedded_mmdit(*, heads: int = 8) -> MMDiTConfig:
-    """The embedded keyframe model: FLUX.2's layout, nine million parameters with 8 heads, two with 4."""
+def embedded_mmdit(*, heads: int = 8, single_blocks: int = 5) -> MMDiTConfig:
+    """The embedded keyframe model in FLUX.2's layout: 2 M parameters; 10 M with 8 heads and 6 blocks."""
     return MMDiTConfig(
         in_channels=64,
         num_layers=2,
-        num_single_layers=5,
+        num_single_layers=single_blocks,
         attention_head_dim=32,
         num_attention_heads=heads,
         joint_attention_dim=448,
@@ -99,7 +100,7 @@ TRAINING = {
         shot_training=ShotTraining(),
     ),
     "embedded-longer": TrainingPreset(
-        mmdit=embedded_mmdit(heads=8),
+        mmdit=embedded_mmdit(heads=8, single_blocks=6),
         vae=Optimisation(steps=5500, lr=2e-3, warmup=50, ema=0.995, betas=(0.9, 0.95)),
         retrieval=Optimisation(steps=600, lr=1e-3, warmup=50, ema=0.99),
         keyframes=Optimisation(steps=5500, lr=1.5e-3, warmup=200, ema=0.998),
@@ -108,7 +109,7 @@ TRAINING = {
         shot_training=ShotTraining(),
     ),
     "embedded-gpu": TrainingPreset(
-        mmdit=embedded_mmdit(heads=8),
+        mmdit=embedded_mmdit(heads=8, single_blocks=6),
         vae=Optimisation(steps=8_000, lr=2e-3, warmup=100, ema=0.998, betas=(0.9, 0.95)),
         retrieval=Optimisation(steps=1_500, lr=1e-3, warmup=100, ema=0.995),
         keyframes=Optimisation(steps=20_000, lr=2e-3, warmup=500, ema=0.999),

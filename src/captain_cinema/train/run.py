@@ -126,9 +126,9 @@ def _keyframe_task(
 
 
 def _keyframe_model(preset: TrainingPreset, seed: int, start: Path | None) -> MMDiT:
-    """Random weights, or those in `start`, widened where the preset's model is twice as wide."""
+    """Random weights, or those in `start`, grown where the preset's model is twice as wide or deeper."""
     from captain_cinema.backbone.mmdit import MMDiT, init_weights, load_mmdit
-    from captain_cinema.train.grow import widen
+    from captain_cinema.train.grow import deepen, widen
 
     generator = torch.Generator().manual_seed(seed)
     if start is None:
@@ -137,6 +137,10 @@ def _keyframe_model(preset: TrainingPreset, seed: int, start: Path | None) -> MM
     if 2 * model.config.dim == preset.mmdit.dim:
         logger.info("widening the model from %d to %d", model.config.dim, preset.mmdit.dim)
         model = widen(model, generator)
+    blocks, wanted = model.config.num_single_layers, preset.mmdit.num_single_layers
+    if blocks < wanted:
+        logger.info("deepening the model from %d single-stream blocks to %d", blocks, wanted)
+        model = deepen(model, wanted)
     return model.train()
 
 

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +14,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.playhouse import render, story
-from captain_cinema.shots.conditioning import ShotBatch, shot_text, training_loss
+from captain_cinema.playhouse.names import pick
+from captain_cinema.playhouse.world import ACTIONS
+from captain_cinema.shots.conditioning import ShotBatch, attempt, shot_text, stack_frames
 from captain_cinema.shots.model import save_shot_model
+from captain_cinema.train.contrast import contrast_loss, even
 from captain_cinema.train.film_pool import Pool, film_seed
 from captain_cinema.train.seeds import step_generator, step_rng
+
+ALIKE_AT_FIRST = ("stand", "sit down", "bow", "nod", "look around", "fall asleep")
+"""Actions whose keyframe says little or nothing about which of them it is: the caption must be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,8 @@ class ShotTraining:
     """Extra weight of the loss where something moves."""
     quiet: float = 0.2
     """Clips weigh by 1 / (quiet + their mean squared change): a pan changes ten times as much as a nod."""
+    contrast_weight: float = 2.0
+    """Weight of the loss along what tells actions apart (`train.contrast`); 0 for none."""
     shift: float = 20.0
     """Nearly all noise levels close to 1: in the playhouse a shot's motion follows from its keyframe and
     caption, and the embedded preset draws it in one step."""
@@ -62,6 +72,8 @@ class EncodedClip:
     context: Float[Tensor, "pairs c h w"]
     txt: Float[Tensor, "txt_len txt_dim"]
     weight: Float[Tensor, "frames h w"]
+    contrast: Float[Tensor, "frames c h w"]
+    """From its motion to that of its `counterfactual`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +84,8 @@ class DrawnClip:
     context: UInt8[np.ndarray, "pairs h w 3"]
     caption: str
     film_caption: str
+    other: UInt8[np.ndarray, "frames h w 3"]
+    """Its `counterfactual`."""
 
 
 def clip_frames(
@@ -80,6 +94,15 @@ def clip_frames(
     """The first frames of a shot in motion."""
     times = [index / fps for index in range(count)]
     return np.stack([render.draw(story.frame_state(shot, time), height=height) for time in times])
+
+
+def counterfactual(shot: story.PlayhouseShot, rng: np.random.Generator) -> story.PlayhouseShot:
+    """The same shot, but everybody does something else, if possible what looks the same at first."""
+    poses = []
+    for pose in shot.state.poses:
+        kin = ALIKE_AT_FIRST if pose.action in ALIKE_AT_FIRST else ACTIONS
+        poses.append(replace(pose, action=pick(rng, [action for action in kin if action != pose.action])))
+    return replace(shot, state=replace(shot.state, poses=tuple(poses)))
 
 
 def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
@@ -94,8 +117,10 @@ def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
         render.draw(film.shots[i].state, height=training.height) for i in sorted(others[: training.context])
     ]
     count = training.frames[number % len(training.frames)]
+    size = {"height": training.height, "fps": training.fps}
     return DrawnClip(
-        frames=clip_frames(shot, count, height=training.height, fps=training.fps),
+        frames=clip_frames(shot, count, **size),
+        other=clip_frames(counterfactual(shot, rng), count, **size),
         context=np.stack(context),
         caption=shot.caption,
         film_caption=film.caption,
@@ -144,24 +169,30 @@ class ShotTask:
         """A drawn clip as the model reads it."""
         latents = self.codec.encode_latents(torch.from_numpy(drawn.frames)).clone()
         rows, cols = latents.shape[2:]
+        apart = self.codec.encode_latents(torch.from_numpy(drawn.other)) - latents
         moving = moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols)
         return EncodedClip(
             latents=latents,
             context=self.codec.encode_latents(torch.from_numpy(drawn.context)).clone(),
             txt=shot_text(self.text, [drawn.caption], [drawn.film_caption])[0],
             weight=moving * clip_weight(latents, self.training.quiet),
+            contrast=apart - apart[:1],
         )
 
-    def batch(self, step: int) -> ShotBatch:
+    def clips(self, step: int) -> list[EncodedClip]:
         """The clips of a step, all of one length."""
         training, rng = self.training, step_rng(self.seed, 4, step)
         kind = step % len(training.frames)
         size = max(1, training.batch * min(training.frames) // training.frames[kind])
         slots = np.arange(kind, training.pool, len(training.frames))
-        clips = [self.pool.get(int(slot), step) for slot in rng.choice(slots, size, replace=False)]
+        return [self.pool.get(int(slot), step) for slot in rng.choice(slots, size, replace=False)]
+
+    def batch(self, step: int, clips: Sequence[EncodedClip]) -> ShotBatch:
+        """The clips of a step as the model reads them."""
+        training, rng = self.training, step_rng(self.seed, 6, step)
         device = next(self.model.parameters()).device
         # As the planner hands them over: none to `context` other keyframes, the fillers in front.
-        company = rng.integers(0, training.context + 1, size)
+        company = rng.integers(0, training.context + 1, len(clips))
         valid = torch.from_numpy(np.arange(training.context) >= training.context - company[:, None])
         return ShotBatch(
             latents=torch.stack([c.latents for c in clips]).to(device),
@@ -177,12 +208,18 @@ class ShotTask:
         generator = step_generator(self.seed, 5, step)
         if device.type != "cpu":
             generator = torch.Generator(device).manual_seed(generator.initial_seed())
-        batch = self.batch(step)
-        training = self.training
-        loss = training_loss(
+        training, clips = self.training, self.clips(step)
+        batch = self.batch(step, clips)
+        made = attempt(
             self.model, batch, generator, shift=training.shift, context_noise=training.context_noise
         )
-        return loss, {}
+        if not training.contrast_weight:
+            return made.loss, {}
+        contrast = stack_frames(torch.stack([c.contrast[1:] for c in clips]).to(device))
+        off, apart = (rearrange(x, "b c slots h w -> b 1 (slots h w) c") for x in (made.off, contrast))
+        scale = even(apart)
+        along, told = contrast_loss(off * scale, apart * scale)
+        return made.loss + training.contrast_weight * along, {"told": told}
 
     def compile(self) -> None:
         """See `Task`."""

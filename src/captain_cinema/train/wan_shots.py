@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from captain_cinema.errors import AbilityError, CinemaError
-from captain_cinema.shots.conditioning import SlotBatch, training_loss
+from captain_cinema.shots.conditioning import SlotBatch, attempt
 from captain_cinema.shots.model import save_shot_model
 from captain_cinema.shots.open_wan import MARK
 from captain_cinema.shots.wan_latents import WAN_STRETCH
@@ -146,7 +146,7 @@ class WanShotTask:
             if device.type != "cpu":
                 generator = torch.Generator(device).manual_seed(generator.initial_seed())
             losses.append(
-                training_loss(
+                attempt(
                     self.model,
                     to_device(self.sequence(step, number), device),
                     generator,
@@ -154,7 +154,7 @@ class WanShotTask:
                     context_noise=training.context_noise,
                     txt_dropout=training.drop_text,
                     prediction="velocity",
-                )
+                ).loss
             )
         return torch.stack(losses).mean(), {}
 
