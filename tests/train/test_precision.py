@@ -24,9 +24,10 @@ def test_off_changes_nothing() -> None:
         assert (x @ x).dtype == torch.float32
 
 
-def test_a_cpu_without_matrix_units_trains_in_float(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("unit", ["amx_bf16", "avx512_bf16"])
+def test_a_cpu_without_bfloat16_units_trains_in_float(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
     for capable in (True, False):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda capable=capable: {"amx_bf16": capable})
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda capable=capable: {unit: capable})
         assert fast_bfloat16("cpu") is capable
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert not fast_bfloat16("cpu")
