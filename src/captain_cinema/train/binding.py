@@ -178,7 +178,7 @@ class Taps:
         )
 
     def shown(self, places: Sequence[int]) -> Float[Tensor, "b places img_len dim"]:
-        """The pictures at some places of the sequence, all of one size, one block before the last."""
+        """The pictures at some places of the sequence, all of one size, after SHOWN_AFTER blocks."""
         return self._in_order(
             [[pair[:, self.txt_len :] for pair in group] for group in self._parted(self._late)], places
         )
