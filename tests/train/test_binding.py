@@ -93,8 +93,9 @@ def test_a_token_of_a_picture_is_labelled_with_the_figure_that_covers_it() -> No
                     assert (label == UNKNOWN).all()
                     continue
                 pose = shot.state.poses[covers.index(max(covers))]
-                assert torch.equal(label[:-1], trait_labels(pose.character.look))
-                assert SHOWN["holds"][int(label[-1])] == pose.holds
+                assert torch.equal(label[:-2], trait_labels(pose.character.look))
+                assert SHOWN["holds"][int(label[-2])] == pose.holds
+                assert SHOWN["action"][int(label[-1])] == pose.action
                 held += pose.holds != "none"
     assert held > 100
 

@@ -87,7 +87,8 @@ def build(look: Look, stance: Stance, holds: str) -> Figure:
     neck = affine(
         0.035 * stance.head_turn, HEAD_Y - stance.head_drop + 0.004 * stance.breath, angle=stance.head_tilt
     )
-    head = compose(trunk, neck)
+    # A head of paper does not turn: it is taken off and put on the other way round.
+    head = compose(trunk, compose(neck, _MIRROR) if stance.head_turn < 0 else neck)
 
     body.place(trunk)
     _tail(body, look, colours, stance)
@@ -122,6 +123,9 @@ def build(look: Look, stance: Stance, holds: str) -> Figure:
     if stance.asleep > 0:
         _snore(body, root, stance)
     return Figure(body=body, held=held)
+
+
+_MIRROR = np.array([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 def _about(y: float, angle: float, stretch: float) -> np.ndarray:

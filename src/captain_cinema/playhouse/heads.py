@@ -80,8 +80,8 @@ def draw_head(
     body: Cutout, look: Look, skin: Colour, hair: Colour, hat: Colour, accessory: Colour, stance: Stance
 ) -> None:
     """The head itself, face, front hair, glasses and hat."""
-    # The face looks a little to the facing side; looking around carries it from side to side.
-    face = 0.04 + 0.055 * (stance.head_turn if stance.head_turn >= 0 else 1.6 * stance.head_turn)
+    # The face looks a little to the side it faces, and further as the head turns.
+    face = 0.04 + 0.055 * abs(stance.head_turn)
     if look.kind in ANIMALS:
         _ANIMAL_FACES[look.kind](body, skin, face)
     else:

@@ -21,7 +21,7 @@ from captain_cinema.playhouse.settings import backdrop
 from captain_cinema.playhouse.weather import fall
 from captain_cinema.playhouse.world import INDOORS, FrameState
 
-FIGURE_HEIGHT = {"wide": (0.68, 0.68, 0.64), "medium": (1.15, 1.05, 0.9), "close-up": (1.6, 1.3, 1.0)}
+FIGURE_HEIGHT = {"wide": (0.68, 0.68, 0.68), "medium": (1.1, 1.1, 0.9), "close-up": (1.6, 1.3, 1.0)}
 """Height of a medium figure in frame heights, by framing, for one, two and three or more figures."""
 HEAD_TOP = {"wide": 0.26, "medium": 0.2, "close-up": 0.22}
 """Where the top of a medium figure's head is."""
@@ -34,8 +34,11 @@ SPREAD = {"wide": 1.0, "medium": 1.0, "close-up": 0.8}
 """Frame heights per unit of the stage between places of figures."""
 ZOOM = {"wide": (1.0, 0.5), "medium": (1.35, 0.48), "close-up": (1.8, 0.44)}
 """How much a framing enlarges the backdrop, and the height it looks at."""
-PACE = {"wide": 1.0, "medium": 1.0, "close-up": 0.8}
-PAN, PUSH = 0.15, 0.16
+MARK = 1 / 8
+"""Figures and things stand on marks, so far apart in frame heights: 16 pixels of 128, which is one latent of
+the embedded VAE. A small model then meets a character in a few places, not at every pixel."""
+PAN, PUSH = 1 / 16, 0.08
+"""How far the camera travels in a second, and how much it zooms in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +113,9 @@ def figure_box(state: FrameState, index: int, *, height: int = 128) -> tuple[int
 
 def _camera(state: FrameState) -> tuple[float, float]:
     """How far the camera has travelled to the right, and how much it has zoomed in."""
-    share = min(1.0, max(0.0, state.seconds / max(state.duration, 1e-6)))
-    travel = {"pan left": -PAN, "pan right": PAN}.get(state.camera, 0.0) * share
-    return travel, 1 + (PUSH * share if state.camera == "push in" else 0.0)
+    moved = min(max(0.0, state.duration), max(0.0, state.seconds))
+    travel = {"pan left": -PAN, "pan right": PAN}.get(state.camera, 0.0) * moved
+    return travel, 1 + (PUSH * moved if state.camera == "push in" else 0.0)
 
 
 def _background(state: FrameState, height: int) -> np.ndarray:
@@ -164,15 +167,20 @@ def _spots(state: FrameState) -> list[Spot]:
     spots = []
     for pose, x in zip(state.poses, centres, strict=True):
         size = tall * STATURE[state.framing][pose.character.look.height]
-        pace = speed(pose.action) * PACE[state.framing]
+        pace = speed(pose.action)
         if pace:
             # Begin against the direction of travel, so that the figure is in the frame for most of the shot.
             room = 0.5 * abs(pace) * min(2.5, max(0.0, state.duration))
             edge = min(0.45, 0.26 * tall)
             x = min(2 - edge, max(edge, x - room)) if pace > 0 else max(edge, min(2 - edge, x + room))
-            x += pace * pose.phase
+        x = _on_mark(x) + pace * pose.phase
         spots.append(Spot(x=x, y=HEAD_TOP[state.framing] + tall, scale=size))
     return spots
+
+
+def _on_mark(x: float) -> float:
+    """The nearest mark that is not at the edge of the frame."""
+    return MARK * min(2 / MARK - 2, max(2, round(x / MARK)))
 
 
 def _to_pixels(state: FrameState, spot: Spot, height: int, facing: int) -> np.ndarray:
@@ -209,7 +217,7 @@ def _props(state: FrameState, height: int) -> list[Shape]:
         paper = Cutout()
         paper.place(affine(0, GRIP_HEIGHT[prop.prop]))
         HELD[prop.prop](paper)
-        spot = Spot(x=x, y=min(0.965, HEAD_TOP[state.framing] + tall), scale=tall)
+        spot = Spot(x=_on_mark(x), y=min(0.965, HEAD_TOP[state.framing] + tall), scale=tall)
         shapes.append(Shape(body=paper, held=Cutout(), to_pixels=_to_pixels(state, spot, height, 1)))
     return shapes
 

@@ -27,13 +27,12 @@ PLACED: dict[int, dict[tuple[str, ...], float]] = {
     2: {("left", "right"): 0.76, ("left", "centre"): 0.12, ("centre", "right"): 0.12},
     3: {("left", "centre", "right"): 1.0},
 }
-X = {"left": 0.45, "centre": 1.0, "right": 1.55}
-SPREAD_X = {"left": 0.36, "centre": 1.0, "right": 1.64}
+X = {"left": 0.5, "centre": 1.0, "right": 1.5}
+SPREAD_X = {"left": 0.375, "centre": 1.0, "right": 1.625}
 """Three need more room."""
 TRAVEL_X = SPREAD_X
-HEAD_START = 0.12
+HEAD_START = 0.125
 """Travellers need the whole stage: they begin at its edges or, in the centre, a little on their way."""
-JITTER = 0.06
 
 HELD_SHARE = 0.38
 PROP_SHARE = 0.6
@@ -121,11 +120,10 @@ def _travel(rng: np.random.Generator, placement: str, framing: str) -> str:
 def _pose(
     rng: np.random.Generator, character: Character, action: str, placement: str, placements: tuple[str, ...]
 ) -> Pose:
-    x = (SPREAD_X if len(placements) == 3 else X)[placement] + JITTER * (2 * rng.random() - 1)
+    x = (SPREAD_X if len(placements) == 3 else X)[placement]
     if action in TRAVELLING:
         facing = 1 if action.endswith("right") else -1
-        x = TRAVEL_X[placement] + JITTER * (rng.random() - 0.5)
-        x += HEAD_START * facing if placement == "centre" else 0.0
+        x = TRAVEL_X[placement] + (HEAD_START * facing if placement == "centre" else 0.0)
     elif placement == "centre":
         facing = 1 if rng.random() < 0.5 else -1
     else:

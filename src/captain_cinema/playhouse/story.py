@@ -183,10 +183,9 @@ def _scene(rng: np.random.Generator, place: Place, *, not_at: str | None = None)
 
 
 def _scene_prop(rng: np.random.Generator) -> PropPose | None:
-
     if rng.random() < 0.5:
         return None
-    return PropPose(prop=pick(rng, PROPS), x=pick(rng, (0.3, 1.0, 1.7)) + 0.1 * (rng.random() - 0.5))
+    return PropPose(prop=pick(rng, PROPS), x=pick(rng, (0.25, 1.0, 1.75)))
 
 
 def _company(

@@ -39,7 +39,7 @@ TRAITS: dict[str, tuple[str, ...]] = {
 }
 """What of a look is asked for, and the answers there are."""
 
-SHOWN: dict[str, tuple[str, ...]] = {**TRAITS, "holds": ("none", *world.PROPS)}
+SHOWN: dict[str, tuple[str, ...]] = {**TRAITS, "holds": ("none", *world.PROPS), "action": world.ACTIONS}
 """What is asked of a token of the picture that a figure covers."""
 
 UNKNOWN = -1
@@ -76,7 +76,7 @@ def film_labels(
 
 
 def shown_labels(state: FrameState, *, rows: int, height: int) -> Int[Tensor, "img_len shown"]:
-    """Whom each token of a picture shows, and what that figure holds; UNKNOWN where it shows nobody.
+    """Whom each token of a picture shows, what that figure holds and does; UNKNOWN where it shows nobody.
 
     Args:
         state: what is in the picture.
@@ -88,8 +88,8 @@ def shown_labels(state: FrameState, *, rows: int, height: int) -> Int[Tensor, "i
     for index, pose in enumerate(state.poses):
         mask = render.figure_mask(state, index, height=height, held=True).astype(np.float32)
         cover = cv2.resize(mask, (2 * rows, rows), interpolation=cv2.INTER_AREA).reshape(-1)
-        holds = torch.tensor([SHOWN["holds"].index(pose.holds)])
-        labels[torch.from_numpy(cover >= most)] = torch.cat([trait_labels(pose.character.look), holds])
+        does = torch.tensor([SHOWN["holds"].index(pose.holds), SHOWN["action"].index(pose.action)])
+        labels[torch.from_numpy(cover >= most)] = torch.cat([trait_labels(pose.character.look), does])
         most = np.maximum(most, cover)
     return labels
 

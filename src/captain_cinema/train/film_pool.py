@@ -23,6 +23,7 @@ from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.keyframes.goldenmem import shrink
 from captain_cinema.playhouse import render, story, world
+from captain_cinema.playhouse.staging import ON_SPOT
 from captain_cinema.playhouse.world import FrameState
 from captain_cinema.train.binding import film_labels, shown_labels
 
@@ -137,17 +138,36 @@ def film_seed(seed: int, number: int) -> int:
 
 
 def counterfactual(state: FrameState) -> FrameState:
-    """The same frame with every character of another kind, and other things in hand.
+    """The same frame in which one thing about every character is otherwise.
 
-    Which others they are follows from where the characters stand, so that all pairs of kinds come up.
+    Every other character is of another kind, with another thing in hand; of the rest, half do something else
+    and half wear another hat and accessory. What it is follows from the place's number, so that all pairs
+    come up.
     """
     poses = []
-    for pose in state.poses:
-        look, by = pose.character.look, int(1e4 * abs(pose.x))
-        kinds = world.ANIMALS if look.kind in world.ANIMALS else world.PEOPLE
-        holds = pose.holds if pose.holds == "none" else _another(world.PROPS, pose.holds, by)
-        character = replace(pose.character, look=replace(look, kind=_another(kinds, look.kind, by)))
-        poses.append(replace(pose, character=character, holds=holds))
+    for number, pose in enumerate(state.poses, start=state.place.variant):
+        look, by = pose.character.look, number // 4
+        if number % 4 < 2:
+            kinds = world.ANIMALS if look.kind in world.ANIMALS else world.PEOPLE
+            look = replace(look, kind=_another(kinds, look.kind, by))
+            holds = pose.holds if pose.holds == "none" else _another(world.PROPS, pose.holds, by)
+            pose = replace(pose, holds=holds)
+        elif number % 4 == 2:
+            kin = world.TRAVELLING if pose.action in world.TRAVELLING else ON_SPOT
+            pose = replace(pose, action=_another(kin, pose.action, by))
+        else:
+            hat, accessory = (
+                _another(world.HATS, look.hat, by),
+                _another(world.ACCESSORIES, look.accessory, by),
+            )
+            look = replace(
+                look,
+                hat=hat,
+                hat_colour=world.HAT_COLOURS[by % len(world.HAT_COLOURS)],
+                accessory=accessory,
+                accessory_colour=world.ACCESSORY_COLOURS[by % len(world.ACCESSORY_COLOURS)],
+            )
+        poses.append(replace(pose, character=replace(pose.character, look=look)))
     return replace(state, poses=tuple(poses))
 
 

@@ -73,7 +73,7 @@ class EncodedClip:
     txt: Float[Tensor, "txt_len txt_dim"]
     weight: Float[Tensor, "frames h w"]
     contrast: Float[Tensor, "frames c h w"]
-    """From its motion to that of its `counterfactual`."""
+    """From its motion to that of its `counterfactual`; zeros if it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ class DrawnClip:
     context: UInt8[np.ndarray, "pairs h w 3"]
     caption: str
     film_caption: str
-    other: UInt8[np.ndarray, "frames h w 3"]
-    """Its `counterfactual`."""
+    other: UInt8[np.ndarray, "frames h w 3"] | None
+    """Its `counterfactual`, which only every other clip has: encoding it costs as much as half a step."""
 
 
 def clip_frames(
@@ -116,11 +116,12 @@ def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
     context = [
         render.draw(film.shots[i].state, height=training.height) for i in sorted(others[: training.context])
     ]
-    count = training.frames[number % len(training.frames)]
-    size = {"height": training.height, "fps": training.fps}
+    round_, kind = divmod(number, len(training.frames))
+    count, size = training.frames[kind], {"height": training.height, "fps": training.fps}
+    contrasted = training.contrast_weight > 0 and round_ % 2 == 0
     return DrawnClip(
         frames=clip_frames(shot, count, **size),
-        other=clip_frames(counterfactual(shot, rng), count, **size),
+        other=clip_frames(counterfactual(shot, rng), count, **size) if contrasted else None,
         context=np.stack(context),
         caption=shot.caption,
         film_caption=film.caption,
@@ -169,7 +170,9 @@ class ShotTask:
         """A drawn clip as the model reads it."""
         latents = self.codec.encode_latents(torch.from_numpy(drawn.frames)).clone()
         rows, cols = latents.shape[2:]
-        apart = self.codec.encode_latents(torch.from_numpy(drawn.other)) - latents
+        apart = torch.zeros_like(latents)
+        if drawn.other is not None:
+            apart = self.codec.encode_latents(torch.from_numpy(drawn.other)) - latents
         moving = moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols)
         return EncodedClip(
             latents=latents,
