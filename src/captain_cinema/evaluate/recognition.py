@@ -6,8 +6,9 @@ recognised if it is nearest to the picture with what its caption says. What the 
 layout of a place, which way a figure looks) is open for all answers alike: each has several pictures, and its
 nearest counts. True frames, once through the codec, are what any model could reach.
 
-Actions cannot be seen in a keyframe. They are measured on clips that are shot from the true first frame,
-against the true clips of all actions; a clip that stands still is what the first frame alone gives away.
+A keyframe is asked for the pose too, which tells what its figure is about to do. Actions are measured on clips
+that are shot from the true first frame, against the true clips of all actions; a clip that stands still is
+what the first frame alone gives away.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ from captain_cinema.playhouse.world import (
     Pose,
 )
 
-SETTING, HOUR, ANIMAL, PERSON, PROP, ACTION = "setting", "hour", "animal", "person", "thing in hand", "action"
-QUESTIONS = (SETTING, HOUR, ANIMAL, PERSON, PROP, ACTION)
+SETTING, HOUR, ANIMAL, PERSON, PROP = "setting", "hour", "animal", "person", "thing in hand"
+POSE, ACTION = "pose", "action"
+"""What a figure does, as its keyframe tells and as its clip tells."""
+QUESTIONS = (SETTING, HOUR, ANIMAL, PERSON, PROP, POSE, ACTION)
 
 LAYOUTS = 4
 """Pictures of each setting, with other layouts; one of the true setting's is the film's own."""
@@ -249,6 +252,8 @@ def questions(state: FrameState, seed: int, *, height: int) -> Iterator[Question
             held = _about(PROP, pose.holds, changed, index, height=height)
             if held.where.mean() >= VISIBLE:
                 yield held
+        changed = {a: _with_pose(state, index, replace(pose, action=a)) for a in ACTIONS}
+        yield _about(POSE, pose.action, changed, index, height=height)
 
 
 def clip_answers(
