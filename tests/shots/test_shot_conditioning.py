@@ -136,7 +136,7 @@ def test_new_weights_depend_on_the_seed_alone():
 def test_a_model_that_knows_the_answer_has_no_loss(monkeypatch):
     batch = tiny_batch()
 
-    def oracle(model, noisy, t, clean, prediction):
+    def oracle(model, noisy, t, clean, **_):
         x_0 = stack_frames(batch.latents[:, 1:])
         return (noisy - x_0) / t[:, None, None, None, None]  # eps - x_0, from x_t = (1 - t) x_0 + t eps
 
@@ -185,7 +185,7 @@ def test_an_even_weight_changes_nothing():
 def test_the_weight_picks_the_places_that_count(monkeypatch):
     """An error only in frame 6, row 1: a weight on it alone sees it whole, a weight elsewhere not at all."""
 
-    def wrong_in_one_place(model, noisy, t, clean, prediction):
+    def wrong_in_one_place(model, noisy, t, clean, **_):
         frames = unstack_frames(target.clone())
         frames[:, 5, :, 1] += 2.0
         return stack_frames(frames)
@@ -248,7 +248,7 @@ def test_context_noise_and_text_dropout_are_off_and_on():
 def test_joined_shots_share_their_noise_level(monkeypatch):
     levels = []
 
-    def note(model, noisy, t, clean, prediction):
+    def note(model, noisy, t, clean, **_):
         levels.append(t)
         return torch.zeros_like(noisy)
 

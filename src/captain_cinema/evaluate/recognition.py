@@ -6,9 +6,9 @@ recognised if it is nearest to the picture with what its caption says. What the 
 layout of a place, which way a figure looks) is open for all answers alike: each has several pictures, and its
 nearest counts. True frames, once through the codec, are what any model could reach.
 
-A keyframe is asked for the pose too, which tells what its figure is about to do. Actions are measured on clips
-that are shot from the true first frame, against the true clips of all actions; a clip that stands still is
-what the first frame alone gives away.
+A keyframe is asked for the pose too, which tells what its figure is about to do. Actions are measured on
+clips that are shot from the true first frame, against the true clips of all actions; a clip that stands still
+is what the first frame alone gives away.
 """
 
 from __future__ import annotations

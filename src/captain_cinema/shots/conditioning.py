@@ -259,6 +259,7 @@ def velocity(
     clean: CleanSlots,
     *,
     prediction: Prediction = "change",
+    tilings: int = 1,
 ) -> Float[Tensor, "b channels noisy h w"]:
     """The velocity of the noisy slots, the clean ones standing before them.
 
@@ -273,7 +274,7 @@ def velocity(
     if model.config["in_channels"] > model.config["out_channels"]:
         shown = torch.cat([latents, beside_every_slot(model, clean, slots)], dim=1)
     shown, txt = shown.to(model.dtype), clean.txt.to(model.dtype)
-    said = joined_forward(model, shown, timestep, txt, clean.layout)[:, :, held:]
+    said = joined_forward(model, shown, timestep, txt, clean.layout, tilings=tilings)[:, :, held:]
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)
@@ -313,6 +314,7 @@ def attempt(
     context_noise: float = 0.0,
     txt_dropout: float = 0.1,
     prediction: Prediction = "change",
+    tilings: int = 1,
 ) -> Attempt:
     """Noise clips, and let the model say their velocities.
 
@@ -325,6 +327,7 @@ def attempt(
             that drawn keyframes, which are never perfect, are as good as true ones; 0 is none.
         txt_dropout: share of items that see no text, for guidance.
         prediction: what the model's output is.
+        tilings: how often each shot is tiled with patches (`attention.TILINGS`).
     """
     clips = batch.slots() if isinstance(batch, ShotBatch) else batch
     b, device, x_0 = clips.moving.shape[0], clips.moving.device, clips.moving
@@ -351,7 +354,7 @@ def attempt(
     )
     # The change is counted from the true keyframe: a flawed one is to be continued as it is, not mended.
     clean = replace(clean, keyframe=keyframe_slots(clips.keyframe[:, None], clips.repeats))
-    said = velocity(model, sample.x_t, t, clean, prediction=prediction)
+    said = velocity(model, sample.x_t, t, clean, prediction=prediction, tilings=tilings)
     return Attempt(clips=clips, t=t, error=(said - sample.target).float(), prediction=prediction)
 
 

@@ -62,6 +62,8 @@ class ShotSettings:
     """Frames decoded at a time, which bounds the memory."""
     prediction: Prediction = "change"
     """What the model's output is; "velocity" for Wan's own weights."""
+    tilings: int = 1
+    """How often each shot is tiled with patches (`attention.TILINGS`); as in training."""
 
 
 class ShotGenerator:
@@ -195,8 +197,9 @@ class ShotGenerator:
         return torch.float64 if exact else torch.float32
 
     def _velocity(self, x: Tensor, level: Tensor, clean: CleanSlots) -> Tensor:
-        kind = self.settings.prediction
-        return velocity(self.model, x.to(self.model.dtype), level, clean, prediction=kind).float()
+        kind, tilings = self.settings.prediction, self.settings.tilings
+        x = x.to(self.model.dtype)
+        return velocity(self.model, x, level, clean, prediction=kind, tilings=tilings).float()
 
     def _clean(self, requests: Sequence[ShotRequest], lengths: Sequence[int]) -> CleanSlots:
         """Encode keyframes and captions; where context keyframes are fewer, fill up in front and mask."""

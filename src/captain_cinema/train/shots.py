@@ -41,13 +41,13 @@ class ShotTraining:
     fps: int = 12
     frames: tuple[int, ...] = (25, 25, 25, 49)
     """Frames of a clip, 1 + 4k each: lengths that take turns."""
-    context: int = 3
+    context: int = 1
     """Other shots' keyframes beside each clip, at most."""
     shots: int = 12
     """Shots of a film."""
-    batch: int = 8
+    batch: int = 6
     """Clips of the shortest length a step; longer ones are fewer."""
-    pool: int = 384
+    pool: int = 256
     """Clips held; as many of each length."""
     period: int = 1
     """Steps between two new clips. With two, each served sixteen times, learnt by heart (docs/log.md)."""
@@ -62,6 +62,8 @@ class ShotTraining:
     caption, and the embedded preset draws it in one step."""
     context_noise: float = 0.15
     """Noise mixed into the clean keyframes at most, so that drawn ones are as good as true ones."""
+    tilings: int = 2
+    """How often each shot is tiled with patches (`shots.attention.TILINGS`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,12 @@ class ShotTask:
         training, clips = self.training, self.clips(step)
         batch = self.batch(step, clips)
         made = attempt(
-            self.model, batch, generator, shift=training.shift, context_noise=training.context_noise
+            self.model,
+            batch,
+            generator,
+            shift=training.shift,
+            context_noise=training.context_noise,
+            tilings=training.tilings,
         )
         if not training.contrast_weight:
             return made.loss, {}
