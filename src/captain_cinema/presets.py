@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT = 8, 3.0, 2.0
 KEYFRAME_RANK: Literal["age", "relevance"] = "relevance"
 """Whose frames stay large in memory: at four token rows a character two scales down is not told apart."""
-SHOT_STEPS, SHOT_TILINGS = 1, 2
+SHOT_STEPS = 1
 """How the embedded preset samples: measured in docs/log.md, and part of its revision."""
 
 PRESETS = ("embedded", "open", "paper")
@@ -169,7 +169,7 @@ def describe(
     if models.kept():
         option = min(models.kept()).replace("_", "-")
         raise CinemaError(f"--{option} is for --preset open; the embedded preset has its own weights")
-    sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS, SHOT_TILINGS]
+    sampling = [KEYFRAME_STEPS, KEYFRAME_GUIDANCE, KEYFRAME_SHIFT, KEYFRAME_RANK, SHOT_STEPS]
     digests = json.dumps([read_manifest(weights_folder(name)), sampling], sort_keys=True)
     return PresetFacts(
         name=name,
@@ -299,6 +299,6 @@ def _embedded_backend(facts: PresetFacts, folder: Path, device: str) -> Backend:
         load_shot_model(folder / "shots" / "transformer", device=device),
         codec,
         text,
-        ShotSettings(steps=SHOT_STEPS, tilings=SHOT_TILINGS),
+        ShotSettings(steps=SHOT_STEPS),
     )
     return Backend(facts=facts, load_planner=lambda: planner, load_shots=lambda: shots)

@@ -136,7 +136,7 @@ def test_new_weights_depend_on_the_seed_alone():
 def test_a_model_that_knows_the_answer_has_no_loss(monkeypatch):
     batch = tiny_batch()
 
-    def oracle(model, noisy, t, clean, **_):
+    def oracle(model, noisy, t, clean, prediction):
         x_0 = stack_frames(batch.latents[:, 1:])
         return (noisy - x_0) / t[:, None, None, None, None]  # eps - x_0, from x_t = (1 - t) x_0 + t eps
 
@@ -178,16 +178,18 @@ def test_a_predicted_change_is_the_velocity_to_keyframe_plus_change():
 def test_an_even_weight_changes_nothing():
     model, batch = tiny_model(), tiny_batch()
     plain = loss_of(model, batch)
-    even = loss_of(model, tiny_batch(weight=torch.full((2, 9, HEIGHT, WIDTH), 3.0)))
-    assert torch.allclose(plain, even)
+    for parts in (1, CHANNELS):
+        even = loss_of(model, tiny_batch(weight=torch.full((2, 9, parts, HEIGHT, WIDTH), 3.0)))
+        assert torch.allclose(plain, even)
 
 
-def test_the_weight_picks_the_places_that_count(monkeypatch):
+@pytest.mark.parametrize("channel", [slice(None), 1])
+def test_the_weight_picks_the_places_that_count(monkeypatch, channel):
     """An error only in frame 6, row 1: a weight on it alone sees it whole, a weight elsewhere not at all."""
 
-    def wrong_in_one_place(model, noisy, t, clean, **_):
+    def wrong_in_one_place(model, noisy, t, clean, prediction):
         frames = unstack_frames(target.clone())
-        frames[:, 5, :, 1] += 2.0
+        frames[:, 5, channel, 1] += 2.0
         return stack_frames(frames)
 
     batch, model = tiny_batch(), tiny_model()
@@ -196,8 +198,10 @@ def test_the_weight_picks_the_places_that_count(monkeypatch):
     x_0 = stack_frames(batch.latents[:, 1:])
     target = torch.randn(x_0.shape, generator=generator) - x_0
     monkeypatch.setattr(conditioning, "velocity", wrong_in_one_place)
-    there, elsewhere = torch.zeros(2, 9, HEIGHT, WIDTH), torch.ones(2, 9, HEIGHT, WIDTH)
-    there[:, 6, 1], elsewhere[:, 6, 1] = 1.0, 0.0
+    parts = 1 if channel == slice(None) else CHANNELS
+    there, elsewhere = (torch.full((2, 9, parts, HEIGHT, WIDTH), value) for value in (0.0, 1.0))
+    at = channel if parts > 1 else 0
+    there[:, 6, at, 1], elsewhere[:, 6, at, 1] = 1.0, 0.0
     assert loss_of(model, tiny_batch(weight=there)) == pytest.approx(4.0, abs=1e-5)
     assert loss_of(model, tiny_batch(weight=elsewhere)) == pytest.approx(0.0, abs=1e-8)
 
@@ -248,7 +252,7 @@ def test_context_noise_and_text_dropout_are_off_and_on():
 def test_joined_shots_share_their_noise_level(monkeypatch):
     levels = []
 
-    def note(model, noisy, t, clean, **_):
+    def note(model, noisy, t, clean, prediction):
         levels.append(t)
         return torch.zeros_like(noisy)
 

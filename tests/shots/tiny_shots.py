@@ -20,6 +20,8 @@ ABILITIES = replace(EMBEDDED_ABILITIES, name="tiny", height=4, width=8, fps=4)
 class PixelCodec(FrameCodec):
     """Every pixel is a latent of its own."""
 
+    channels = CHANNELS
+
     def __init__(self) -> None:
         self.decoded: list[int] = []
 

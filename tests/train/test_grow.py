@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from captain_cinema.backbone.mmdit import MMDiT, MMDiTConfig, PairGroup, init_weights, pair_ids
-from captain_cinema.train.grow import deepen, widen
+from captain_cinema.shots.model import embedded_shot_config, new_shot_model
+from captain_cinema.shots.motion_field import MOTION_CHANNELS
+from captain_cinema.train.grow import deepen, widen, with_motion
 
 
 def small() -> MMDiT:
@@ -71,3 +73,22 @@ def test_a_deeper_model_computes_the_same_and_its_new_blocks_learn() -> None:
         gradient = block.lin_out.weight.grad
         assert gradient is not None
         assert gradient.norm() > 0
+
+
+def test_a_shot_model_with_motion_says_the_same_and_that_nothing_moves() -> None:
+    config = embedded_shot_config(latent_channels=3, txt_dim=6) | {"num_layers": 1, "ffn_dim": 32}
+    old = new_shot_model(config, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    torch.nn.init.normal_(old.proj_out.weight, generator=generator)
+    grown = with_motion(old, 3)
+    assert with_motion(grown, 3) is grown
+    frame = 3 + MOTION_CHANNELS
+    read = torch.randn(1, 5 * frame, 2, 4, 4, generator=generator)
+    appearance = read.unflatten(1, (5, frame))[:, :, :3].flatten(1, 2)
+    t, txt = torch.tensor([500.0]), torch.randn(1, 7, 6, generator=generator)
+    with torch.no_grad():
+        before = old(appearance, t, txt, return_dict=False)[0]
+        after = grown(read, t, txt, return_dict=False)[0].unflatten(1, (4, frame))
+    assert before.abs().mean() > 0.1
+    torch.testing.assert_close(after[:, :, :3].flatten(1, 2), before, atol=1e-5, rtol=1e-5)
+    assert not after[:, :, 3:].any()

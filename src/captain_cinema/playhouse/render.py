@@ -70,9 +70,9 @@ def draw(state: FrameState, *, height: int = 128) -> np.ndarray:
         uint8 RGB [height, 2 * height, 3], a new array.
     """
     image = _background(state, height)
-    for shape in _props(state, height):
+    for shape in prop_shapes(state, height):
         _paint(image, shape, state.hour)
-    for shape in _figures(state, height):
+    for shape in figure_shapes(state, height):
         _paint(image, shape, state.hour)
     fall(image, state)
     return image
@@ -90,7 +90,7 @@ def figure_mask(state: FrameState, index: int, *, height: int = 128, held: bool 
     Returns:
         bool [height, 2 * height].
     """
-    shapes = _figures(state, height)
+    shapes = figure_shapes(state, height)
     size = (height, 2 * height)
     own = np.zeros(size, np.uint8)
     over = np.zeros(size, np.uint8)
@@ -121,6 +121,17 @@ def _camera(state: FrameState) -> tuple[float, float]:
 def _background(state: FrameState, height: int) -> np.ndarray:
     weather = "clear" if state.place.setting in INDOORS else state.weather
     sheet = backdrop(state.place, state.hour, weather, height)
+    return cv2.warpAffine(
+        sheet,
+        back_to_sheet(state, height),
+        (2 * height, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def back_to_sheet(state: FrameState, height: int) -> np.ndarray:
+    """From a frame's pixel to the pixel of the backdrop's sheet that it shows, both from pixel centres."""
     travel, push = _camera(state)
     zoom, look_y = ZOOM[state.framing]
     # In the closer framings the camera turns a little towards the cast, so the place is seen from many sides.
@@ -130,19 +141,11 @@ def _background(state: FrameState, height: int) -> np.ndarray:
     look_x = 1 + aim + travel * 0.8
     zoom *= push
     scale = OVERSIZE / zoom
-    # From a frame pixel back to the sheet's pixel, both counted from pixel centres.
-    back = np.array(
+    return np.array(
         [
             [scale, 0, (look_x - 1 / zoom + MARGIN) * OVERSIZE * height + 0.5 * scale - 0.5],
             [0, scale, (look_y - 0.5 / zoom) * OVERSIZE * height + 0.5 * scale - 0.5],
         ]
-    )
-    return cv2.warpAffine(
-        sheet,
-        back,
-        (2 * height, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
     )
 
 
@@ -193,7 +196,8 @@ def _to_pixels(state: FrameState, spot: Spot, height: int, facing: int) -> np.nd
     return np.array([[facing * size, 0, x * height], [0, -size, y * height]])
 
 
-def _figures(state: FrameState, height: int) -> list[Shape]:
+def figure_shapes(state: FrameState, height: int) -> list[Shape]:
+    """The cast, cut out: one shape for each pose, the hindmost first."""
     shapes = []
     for pose, spot in zip(state.poses, _spots(state), strict=True):
         held = stance(pose)
@@ -203,7 +207,8 @@ def _figures(state: FrameState, height: int) -> list[Shape]:
     return shapes
 
 
-def _props(state: FrameState, height: int) -> list[Shape]:
+def prop_shapes(state: FrameState, height: int) -> list[Shape]:
+    """The things that stand by themselves, cut out, the hindmost first."""
     shapes = []
     taken = [spot.x for spot in _spots(state)]
     for prop in state.props:

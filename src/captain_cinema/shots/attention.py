@@ -4,11 +4,6 @@ The transformer is diffusers' `WanTransformer3DModel`, unmodified. It sees every
 own, so that each shot's cross-attention reads its own caption. Only the processor of the self-attention knows
 that some items belong together: it lays their tokens end to end, turns each token by its own place in time,
 attends, and folds the result back.
-
-In the same way one shot can be several items: tiled with patches from its first latent, and again half a
-patch further. Each latent then lies in as many tokens, and what they say of it is averaged. A narrow model's
-token has as many numbers to say as it is wide, and to move a figure it must also hold what comes in from all
-sides.
 """
 
 from __future__ import annotations
@@ -17,7 +12,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import (
     WanAttention,
     WanAttnProcessor,
@@ -28,9 +22,6 @@ from diffusers.models.transformers.transformer_wan import (
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-TILINGS = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Latents down and to the right at which a tiling with patches begins; one tiling is the first alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +37,6 @@ class ShotLayout:
     """So many consecutive items are joined into one sequence; 1 keeps every shot to itself."""
     valid: Bool[Tensor, "b slots"] | None = None
     """False where a slot only fills up the tensor and must not be seen; None when every slot counts."""
-    tilings: int = 1
-    """So many consecutive items are one shot, each with the next of TILINGS."""
 
 
 class ShotAttention(WanAttnProcessor):
@@ -83,8 +72,7 @@ class ShotAttention(WanAttnProcessor):
         self._grid = (rows, cols)
         if layout is None:
             return
-        rotary = place_rotary(rope, layout.places, rows, cols, tilings=layout.tilings)
-        cos, sin = (_join(part, layout.shots) for part in rotary)
+        cos, sin = (_join(part, layout.shots) for part in place_rotary(rope, layout.places, rows, cols))
         if layout.valid is not None and not bool(layout.valid.all()):
             valid = _join(repeat(layout.valid, "b slots -> b (slots n)", n=rows * cols), layout.shots)
             if len(valid) == 1:
@@ -120,16 +108,9 @@ def _join(tokens: Tensor, shots: int) -> Tensor:
 
 
 def place_rotary(
-    rope: WanRotaryPosEmbed, places: Int[Tensor, "b slots"], rows: int, cols: int, *, tilings: int = 1
+    rope: WanRotaryPosEmbed, places: Int[Tensor, "b slots"], rows: int, cols: int
 ) -> tuple[Float[Tensor, "b n 1 head_dim"], Float[Tensor, "b n 1 head_dim"]]:
     """Wan's rotary factors for slots at given places in time instead of 0, 1, 2, ...
-
-    Args:
-        rope: the model's rotary tables.
-        places: of every slot.
-        rows: token rows of a slot.
-        cols: token columns of a slot.
-        tilings: so many consecutive items are one shot; the second is half a patch further, and so on.
 
     Raises:
         ValueError: a place lies outside the model's rotary table.
@@ -138,34 +119,20 @@ def place_rotary(
         raise ValueError(f"places {int(places.min())}..{int(places.max())} outside 0..{rope.max_seq_len - 1}")
     b, slots = places.shape
     sizes = [rope.t_dim, rope.h_dim, rope.w_dim]
+
+    def factors(table: Tensor) -> Tensor:
+        time, row, col = table.split(sizes, dim=1)
+        shape = (b, slots, rows, cols)
+        parts = (
+            time[places][:, :, None, None, :].expand(*shape, -1),
+            row[:rows][None, None, :, None, :].expand(*shape, -1),
+            col[:cols][None, None, None, :, :].expand(*shape, -1),
+        )
+        return rearrange(torch.cat(parts, dim=-1), "b slots r c d -> b (slots r c) 1 d")
+
     # An offloaded model's tables are still in main memory when its forward begins.
     cos, sin = (cast(Tensor, table).to(places.device) for table in (rope.freqs_cos, rope.freqs_sin))
-    time, row, col = zip(cos.split(sizes, dim=1), sin.split(sizes, dim=1), strict=True)
-    shape = (b // tilings, slots, rows, cols)
-
-    def factors(tiling: int, part: int) -> Tensor:
-        down, right = TILINGS[tiling]
-        axes = (
-            time[part][places[tiling::tilings]][:, :, None, None, :].expand(*shape, -1),
-            _further(row, rows, down / 2)[part][None, None, :, None, :].expand(*shape, -1),
-            _further(col, cols, right / 2)[part][None, None, None, :, :].expand(*shape, -1),
-        )
-        return rearrange(torch.cat(axes, dim=-1), "b slots r c d -> b (slots r c) 1 d")
-
-    cos, sin = (
-        torch.stack([factors(tiling, part) for tiling in range(tilings)], dim=1).flatten(0, 1)
-        for part in (0, 1)
-    )
-    return cos, sin
-
-
-def _further(table: tuple[Tensor, Tensor], count: int, by: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the places 0, 1, ... of a rotary table, each a share of a place further."""
-    cos, sin = (part[:count] for part in table)
-    if by == 0:
-        return cos, sin
-    angle = by * torch.atan2(table[1][1], table[0][1])
-    return cos * angle.cos() - sin * angle.sin(), sin * angle.cos() + cos * angle.sin()
+    return factors(cos), factors(sin)
 
 
 def shot_attention(model: WanTransformer3DModel) -> ShotAttention:
@@ -193,8 +160,6 @@ def joined_forward(
     timestep: Float[Tensor, "b n"],
     txt: Float[Tensor, "b txt_len txt_dim"],
     layout: ShotLayout,
-    *,
-    tilings: int = 1,
 ) -> Float[Tensor, "b written slots h w"]:
     """One forward of the unmodified transformer with the shots joined as the layout says.
 
@@ -204,47 +169,11 @@ def joined_forward(
         timestep: noise level of every token, 0 to 1000 (Wan 2.2's `expand_timesteps` form).
         txt: every shot's own text.
         layout: places, joined shots and filling.
-        tilings: how many of TILINGS; the result is their mean. More than one are for patches of two latents.
     """
     _, _, slots, height, width = latents.shape
     if layout.places.shape != (latents.shape[0], slots):
         raise ValueError(f"layout has places {tuple(layout.places.shape)}, latents {tuple(latents.shape)}")
     if latents.shape[0] % layout.shots:
         raise ValueError(f"{latents.shape[0]} items cannot be joined {layout.shots} at a time")
-    if tilings > 1:
-        latents = _tile(latents, tilings)
-        timestep, txt = (each.repeat_interleave(tilings, dim=0) for each in (timestep, txt))
-        valid = layout.valid
-        layout = ShotLayout(
-            places=layout.places.repeat_interleave(tilings, dim=0),
-            shots=layout.shots * tilings,
-            valid=None if valid is None else valid.repeat_interleave(tilings, dim=0),
-            tilings=tilings,
-        )
     shot_attention(model).arrange(layout, model.rope, *token_grid(model, height, width))
-    said = model(latents, timestep, txt, return_dict=False)[0]
-    return said if tilings == 1 else _untile(said, tilings)
-
-
-def _tile(
-    latents: Float[Tensor, "b channels slots h w"], tilings: int
-) -> Float[Tensor, "items channels slots h w"]:
-    """Every shot as several items, moved so that their patches begin elsewhere; the edge is repeated."""
-    moved = [
-        F.pad(latents, (0, right, 0, down, 0, 0), mode="replicate")[..., down:, right:]
-        for down, right in TILINGS[:tilings]
-    ]
-    return torch.stack(moved, dim=1).flatten(0, 1)
-
-
-def _untile(
-    said: Float[Tensor, "items channels slots h w"], tilings: int
-) -> Float[Tensor, "b channels slots h w"]:
-    """The mean of what the tilings say of each latent."""
-    height, width = said.shape[-2:]
-    several = said.unflatten(0, (-1, tilings))
-    total, counts = torch.zeros_like(several[:, 0]), said.new_zeros(height, width)
-    for tiling, (down, right) in enumerate(TILINGS[:tilings]):
-        total[..., down:, right:] += several[:, tiling, ..., : height - down, : width - right]
-        counts[down:, right:] += 1
-    return total / counts
+    return model(latents, timestep, txt, return_dict=False)[0]

@@ -61,8 +61,8 @@ class ShotBatch:
     """Latents of other shots' keyframes, in film order; may hold none."""
     txt: Float[Tensor, "b txt_len txt_dim"]
     """Text of every shot, from :func:`shot_text`."""
-    weight: Float[Tensor, "b frames h w"] | None = None
-    """Multiplies the loss, more where characters stand; None weighs all alike."""
+    weight: Float[Tensor, "b frames #c h w"] | None = None
+    """Multiplies the loss; c may be 1. None weighs all alike."""
     shots: int = 1
     """So many consecutive items share their self-attention."""
     context_valid: Bool[Tensor, "b pairs"] | None = None
@@ -70,7 +70,7 @@ class ShotBatch:
 
     def slots(self) -> SlotBatch:
         """The same as slots, four frames in each."""
-        weight = None if self.weight is None else stack_frames(self.weight[:, 1:, None])
+        weight = None if self.weight is None else stack_frames(self.weight[:, 1:])
         return SlotBatch(
             keyframe=self.latents[:, 0],
             moving=stack_frames(self.latents[:, 1:]),
@@ -93,7 +93,7 @@ class SlotBatch:
     context: Float[Tensor, "b pairs c h w"]
     txt: Float[Tensor, "b txt_len txt_dim"]
     weight: Float[Tensor, "b f slots h w"] | None = None
-    """Weight of the loss for each of the f frames of a slot, or one for all (f = 1)."""
+    """Weight of the loss for each of the f frames of a slot or of its channels, or one for all (f = 1)."""
     shots: int = 1
     context_valid: Bool[Tensor, "b pairs"] | None = None
     lengths: tuple[int, ...] | None = None
@@ -259,7 +259,6 @@ def velocity(
     clean: CleanSlots,
     *,
     prediction: Prediction = "change",
-    tilings: int = 1,
 ) -> Float[Tensor, "b channels noisy h w"]:
     """The velocity of the noisy slots, the clean ones standing before them.
 
@@ -274,7 +273,7 @@ def velocity(
     if model.config["in_channels"] > model.config["out_channels"]:
         shown = torch.cat([latents, beside_every_slot(model, clean, slots)], dim=1)
     shown, txt = shown.to(model.dtype), clean.txt.to(model.dtype)
-    said = joined_forward(model, shown, timestep, txt, clean.layout, tilings=tilings)[:, :, held:]
+    said = joined_forward(model, shown, timestep, txt, clean.layout)[:, :, held:]
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)
@@ -314,7 +313,6 @@ def attempt(
     context_noise: float = 0.0,
     txt_dropout: float = 0.1,
     prediction: Prediction = "change",
-    tilings: int = 1,
 ) -> Attempt:
     """Noise clips, and let the model say their velocities.
 
@@ -327,7 +325,6 @@ def attempt(
             that drawn keyframes, which are never perfect, are as good as true ones; 0 is none.
         txt_dropout: share of items that see no text, for guidance.
         prediction: what the model's output is.
-        tilings: how often each shot is tiled with patches (`attention.TILINGS`).
     """
     clips = batch.slots() if isinstance(batch, ShotBatch) else batch
     b, device, x_0 = clips.moving.shape[0], clips.moving.device, clips.moving
@@ -354,7 +351,7 @@ def attempt(
     )
     # The change is counted from the true keyframe: a flawed one is to be continued as it is, not mended.
     clean = replace(clean, keyframe=keyframe_slots(clips.keyframe[:, None], clips.repeats))
-    said = velocity(model, sample.x_t, t, clean, prediction=prediction, tilings=tilings)
+    said = velocity(model, sample.x_t, t, clean, prediction=prediction)
     return Attempt(clips=clips, t=t, error=(said - sample.target).float(), prediction=prediction)
 
 

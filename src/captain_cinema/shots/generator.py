@@ -25,6 +25,7 @@ from captain_cinema.shots.abilities import (
     check_together,
 )
 from captain_cinema.shots.conditioning import (
+    FRAMES_PER_SLOT,
     CleanSlots,
     Prediction,
     clean_slots,
@@ -62,8 +63,6 @@ class ShotSettings:
     """Frames decoded at a time, which bounds the memory."""
     prediction: Prediction = "change"
     """What the model's output is; "velocity" for Wan's own weights."""
-    tilings: int = 1
-    """How often each shot is tiled with patches (`attention.TILINGS`); as in training."""
 
 
 class ShotGenerator:
@@ -88,7 +87,9 @@ class ShotGenerator:
     ) -> None:
         settings = settings or ShotSettings()
         self.codec, self.text = codec, text
-        slots = FrameSlots(codec, text, decode_batch=settings.decode_batch)
+        said: int = model.config.out_channels  # pyright: ignore[reportAttributeAccessIssue]
+        motion = said > FRAMES_PER_SLOT * codec.channels
+        slots = FrameSlots(codec, text, decode_batch=settings.decode_batch, motion=motion)
         self._set_up(model, slots, settings, abilities, device=model.device)
 
     def _set_up(
@@ -197,9 +198,8 @@ class ShotGenerator:
         return torch.float64 if exact else torch.float32
 
     def _velocity(self, x: Tensor, level: Tensor, clean: CleanSlots) -> Tensor:
-        kind, tilings = self.settings.prediction, self.settings.tilings
-        x = x.to(self.model.dtype)
-        return velocity(self.model, x, level, clean, prediction=kind, tilings=tilings).float()
+        kind = self.settings.prediction
+        return velocity(self.model, x.to(self.model.dtype), level, clean, prediction=kind).float()
 
     def _clean(self, requests: Sequence[ShotRequest], lengths: Sequence[int]) -> CleanSlots:
         """Encode keyframes and captions; where context keyframes are fewer, fill up in front and mask."""

@@ -1,7 +1,7 @@
 """Between a request and the transformer's slots: pictures and captions in, pictures out (section 3.3).
 
 The generator knows slots and text tokens alone. A `SlotCodec` makes them: the embedded preset's, here, stacks
-latents of single frames; `wan_latents.WanCodec` has Wan's own video VAE and text encoder.
+latents of single frames and their motion; `wan_latents.WanCodec` has Wan's own video VAE and text encoder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.shots.conditioning import SHOT_PLACES, keyframe_slots, shot_text, unstack_frames
+from captain_cinema.shots.motion_field import carry, compose, still, unpack
 
 
 @runtime_checkable
@@ -50,23 +51,26 @@ class SlotCodec(Protocol):
 
 
 class FrameSlots:
-    """The embedded preset's slots: latents of single frames, four to a slot.
+    """The embedded preset's slots: latents of single frames, four to a slot, and how each frame has moved.
 
     Args:
         codec: frames to latents and back.
         text: encoder of the captions.
         decode_batch: frames decoded at a time, which bounds the memory.
+        motion: the slots hold a `motion_field` beside each frame's latents.
     """
 
     stretch = SHOT_PLACES
 
-    def __init__(self, codec: FrameCodec, text: PhraseEncoder, *, decode_batch: int) -> None:
-        self.codec, self.text, self.decode_batch = codec, text, decode_batch
+    def __init__(
+        self, codec: FrameCodec, text: PhraseEncoder, *, decode_batch: int, motion: bool = False
+    ) -> None:
+        self.codec, self.text, self.decode_batch, self.motion = codec, text, decode_batch, motion
 
     def keyframes(self, frames: Sequence[np.ndarray]) -> Float[Tensor, "n channels h w"]:
         """See `SlotCodec`."""
         latents = self.codec.encode_latents(torch.from_numpy(np.stack(frames))).clone()
-        return keyframe_slots(latents[:, None])[:, :, 0]
+        return keyframe_slots((still(latents) if self.motion else latents)[:, None])[:, :, 0]
 
     def texts(
         self, captions: Sequence[str], film_captions: Sequence[str]
@@ -82,10 +86,15 @@ class FrameSlots:
         self, keyframe: np.ndarray, slots: Float[Tensor, "channels slots rows cols"], frames: int
     ) -> UInt8[np.ndarray, "frames h w 3"]:
         """The keyframe as given, and what follows it decoded a few frames at a time."""
-        latents = unstack_frames(slots[None, :, 1:])[0, : frames - 1]
-        parts = [
-            self.codec.decode_latents(part).cpu().numpy()
-            for part in latents.split(self.decode_batch)
-            if len(part)
-        ]
-        return np.concatenate([keyframe[None], *parts])
+        held = unstack_frames(slots[None, :, 1:])[0, : frames - 1]
+        latents, motion = held.split([self.codec.channels, held.shape[1] - self.codec.channels], dim=1)
+        decoded = [self.codec.decode_latents(part) for part in latents.split(self.decode_batch) if len(part)]
+        if not decoded:
+            return keyframe[None]
+        made = torch.cat(decoded)
+        if self.motion:
+            picture = torch.from_numpy(keyframe).to(made.device).permute(2, 0, 1).float()
+            field = unpack(motion.float())
+            moved = compose(*carry(picture, field), field[:, 3], made.permute(0, 3, 1, 2).float())
+            made = moved.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        return np.concatenate([keyframe[None], made.cpu().numpy()])

@@ -1,4 +1,4 @@
-"""Grow a trained keyframe model: wider or deeper, the same function, and then train on.
+"""Grow a trained model: wider or deeper, or with more to say; the same function, and then train on.
 
 Twice the width is four times the weights, and from random ones all that the narrow model has learnt would
 have to be learnt again. Every number of the hidden state is held twice, and every layer reads half from
@@ -11,14 +11,18 @@ A new single-stream block is a copy of the last one that adds nothing yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from jaxtyping import Float
 from torch import Tensor
 
 from captain_cinema.backbone.mmdit import MMDiT
+from captain_cinema.shots.conditioning import FRAMES_PER_SLOT
+from captain_cinema.shots.motion_field import MOTION_CHANNELS
 
 _OUTSIDE_IN = ("img_in", "txt_in", "time_in.lin_in")
 """Layers that read what the model does not make, as it is."""
@@ -65,6 +69,38 @@ def deepen(model: MMDiT, blocks: int) -> MMDiT:
                 layers[f"single_blocks.{new}.{part}"] = torch.zeros_like(value) if adds else value.clone()
     deep.load_state_dict(layers)
     return deep
+
+
+@torch.no_grad()
+def with_motion(model: WanTransformer3DModel, appearance: int) -> WanTransformer3DModel:
+    """A shot model that reads and says a `shots.motion_field` too: at first that nothing moves.
+
+    Args:
+        model: one that says `appearance` channels a frame; one that says more comes back as it is.
+        appearance: channels of a frame's latents.
+    """
+    old = FRAMES_PER_SLOT * appearance
+    if model.config["out_channels"] > old:
+        return model
+    frame = appearance + MOTION_CHANNELS
+    said, patch = FRAMES_PER_SLOT * frame, tuple(model.config["patch_size"])
+    read = said + frame * (model.config["in_channels"] > old)
+    grown = WanTransformer3DModel(
+        **{**model.config, "in_channels": read, "out_channels": said}  # pyright: ignore[reportArgumentType]
+    )
+    state = model.state_dict()
+    kept = torch.arange(read).view(-1, frame)[:, :appearance].flatten()
+    into = torch.zeros_like(grown.patch_embedding.weight)
+    into[:, kept] = state["patch_embedding.weight"]
+    state["patch_embedding.weight"] = into
+    for name in ("proj_out.weight", "proj_out.bias"):
+        # A token's numbers are its patch's places one after the other, each with all channels.
+        narrow = state[name].unflatten(0, (math.prod(patch), old))
+        wide = narrow.new_zeros(narrow.shape[0], said, *narrow.shape[2:])
+        wide[:, kept[:old]] = narrow
+        state[name] = wide.flatten(0, 1)
+    grown.load_state_dict(state)
+    return grown
 
 
 def _grow(

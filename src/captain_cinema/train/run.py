@@ -154,12 +154,15 @@ def _shot_task(
     workers: Executor | None,
 ) -> ShotTask:
     from captain_cinema.shots.model import embedded_shot_config, load_shot_model, new_shot_model
+    from captain_cinema.shots.motion_field import MOTION_CHANNELS
+    from captain_cinema.train.grow import with_motion
     from captain_cinema.train.shots import ShotTask
 
+    said = codec.channels + MOTION_CHANNELS
     shots = (
-        load_shot_model(start / "shots" / "transformer").train()
+        with_motion(load_shot_model(start / "shots" / "transformer"), codec.channels).train()
         if start is not None
-        else new_shot_model(embedded_shot_config(), seed=optimisation.seed)
+        else new_shot_model(embedded_shot_config(latent_channels=said), seed=optimisation.seed)
     )
     return ShotTask(shots, codec, text, preset.shot_training, seed=optimisation.seed, workers=workers)
 

@@ -15,19 +15,26 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.playhouse import render, story
 from captain_cinema.playhouse.names import pick
-from captain_cinema.playhouse.world import ACTIONS
+from captain_cinema.playhouse.tracks import track
+from captain_cinema.playhouse.world import ACTIONS, FrameState
 from captain_cinema.shots.conditioning import ShotBatch, attempt, shot_text, stack_frames
 from captain_cinema.shots.model import save_shot_model
+from captain_cinema.shots.motion_field import CELLS, ENOUGH, carry, pack, still
 from captain_cinema.train.contrast import contrast_loss, even
 from captain_cinema.train.film_pool import Pool, film_seed
 from captain_cinema.train.seeds import step_generator, step_rng
+
+CELL = 4
+"""Pixels a cell of the motion field is wide: a latent is 16."""
+NEW = 24
+"""Difference of two colours, of 255, at which what is shown is held for new; half of that is not."""
 
 ALIKE_AT_FIRST = ("stand", "sit down", "bow", "nod", "look around", "fall asleep")
 """Actions whose keyframe says little or nothing about which of them it is: the caption must be read."""
@@ -45,16 +52,20 @@ class ShotTraining:
     """Other shots' keyframes beside each clip, at most."""
     shots: int = 12
     """Shots of a film."""
-    batch: int = 6
+    batch: int = 8
     """Clips of the shortest length a step; longer ones are fewer."""
     pool: int = 256
     """Clips held; as many of each length."""
     period: int = 1
     """Steps between two new clips. With two, each served sixteen times, learnt by heart (docs/log.md)."""
     figure_weight: float = 8.0
-    """Extra weight of the loss where something moves."""
-    quiet: float = 0.2
-    """Clips weigh by 1 / (quiet + their mean squared change): a pan changes ten times as much as a nod."""
+    """Extra weight of the motion of figures and things."""
+    new_weight: float = 4.0
+    """Weight of latents where the frame is new."""
+    seen_weight: float = 0.2
+    """Weight of latents where the keyframe's pixels are shown."""
+    depth_weight: float = 0.5
+    """Weight of a cell's depth."""
     contrast_weight: float = 2.0
     """Weight of the loss along what tells actions apart (`train.contrast`); 0 for none."""
     shift: float = 20.0
@@ -62,8 +73,6 @@ class ShotTraining:
     caption, and the embedded preset draws it in one step."""
     context_noise: float = 0.15
     """Noise mixed into the clean keyframes at most, so that drawn ones are as good as true ones."""
-    tilings: int = 2
-    """How often each shot is tiled with patches (`shots.attention.TILINGS`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +82,9 @@ class EncodedClip:
     latents: Float[Tensor, "frames c h w"]
     context: Float[Tensor, "pairs c h w"]
     txt: Float[Tensor, "txt_len txt_dim"]
-    weight: Float[Tensor, "frames h w"]
+    weight: Float[Tensor, "frames c h w"]
     contrast: Float[Tensor, "frames c h w"]
-    """From its motion to that of its `counterfactual`; zeros if it has none."""
+    """From its motion to that of its `counterfactual`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +95,12 @@ class DrawnClip:
     context: UInt8[np.ndarray, "pairs h w 3"]
     caption: str
     film_caption: str
-    other: UInt8[np.ndarray, "frames h w 3"] | None
-    """Its `counterfactual`, which only every other clip has: encoding it costs as much as half a step."""
+    field: Float[Tensor, "later kinds y x"]
+    """Its motion after the keyframe."""
+    figures: Bool[Tensor, "y x"]
+    """Cells of the keyframe that show a figure or a thing."""
+    other: Float[Tensor, "later kinds y x"]
+    """The same cells' motion in its `counterfactual`; depth and newness are not looked at."""
 
 
 def clip_frames(
@@ -118,33 +131,52 @@ def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
     context = [
         render.draw(film.shots[i].state, height=training.height) for i in sorted(others[: training.context])
     ]
-    round_, kind = divmod(number, len(training.frames))
-    count, size = training.frames[kind], {"height": training.height, "fps": training.fps}
-    contrasted = training.contrast_weight > 0 and round_ % 2 == 0
+    count, height = training.frames[number % len(training.frames)], training.height
+    frames = clip_frames(shot, count, height=height, fps=training.fps)
+    times = [index / training.fps for index in range(count)]
+    first = story.frame_state(shot, 0.0)
+    field, figures = motion_field(first, [story.frame_state(shot, t) for t in times[1:]], height=height)
+    field[:, 3] = newness(frames, field)
+    unlike = counterfactual(shot, rng)
+    other, _ = motion_field(first, [story.frame_state(unlike, t) for t in times[1:]], height=height)
     return DrawnClip(
-        frames=clip_frames(shot, count, **size),
-        other=clip_frames(counterfactual(shot, rng), count, **size) if contrasted else None,
+        frames=frames,
+        field=field,
+        figures=figures,
+        other=other,
         context=np.stack(context),
         caption=shot.caption,
         film_caption=film.caption,
     )
 
 
-def moving_weight(frames: np.ndarray, extra: float, *, rows: int, cols: int) -> Float[Tensor, "frames h w"]:
-    """1, and up to `extra` more where a frame differs from the keyframe."""
-    change = np.abs(frames.astype(np.float32) - frames[:1].astype(np.float32)).mean(-1)
-    small = F.adaptive_avg_pool2d(torch.from_numpy(change)[:, None], (rows, cols))[:, 0]
-    return 1 + extra * (small / 24).clamp(max=1)
-
-
-def clip_weight(latents: Float[Tensor, "frames c h w"], quiet: float) -> Float[Tensor, ""]:
-    """How much a clip weighs: less, the more of it changes, so that small gestures are learnt as pans are.
+def motion_field(
+    first: FrameState, later: Sequence[FrameState], *, height: int
+) -> tuple[Float[Tensor, "frames kinds y x"], Bool[Tensor, "y x"]]:
+    """The true `shots.motion_field` of frames, nothing new in it, and which cells of the first are figures.
 
     Args:
-        latents: its frames, the keyframe first.
-        quiet: mean squared change at which a clip weighs half of what a still one does.
+        first: the keyframe.
+        later: what follows it.
+        height: rows of a frame.
     """
-    return 1 / (quiet + (latents[1:] - latents[:1]).square().mean())
+    followed = track(first, later, height=height)
+    rows, cols = (np.arange(CELL // 2, size, CELL) for size in (height, 2 * height))
+    moved = torch.from_numpy(followed.displacement(rows, cols)).float() / (CELL * CELLS)
+    depth = torch.from_numpy(followed.depth()[np.ix_(rows, cols)]).float().expand(len(later), 1, -1, -1)
+    figures = torch.from_numpy(followed.owner[np.ix_(rows, cols)] > 0)
+    return torch.cat([moved, depth, torch.zeros_like(depth)], dim=1), figures
+
+
+def newness(
+    frames: UInt8[np.ndarray, "frames h w 3"], field: Float[Tensor, "later kinds y x"]
+) -> Float[Tensor, "later y x"]:
+    """How much of each cell of the later frames is not what the first frame's pixels make of it, 0 to 1."""
+    pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    carried, landed = carry(pictures[0], field)
+    wrong = ((carried - pictures[1:]).abs().mean(1, keepdim=True) / NEW - 0.5).clamp(0, 1)
+    hole = 1 - (landed / ENOUGH).clamp(max=1)
+    return F.avg_pool2d(torch.maximum(wrong, hole), CELL)[:, 0]
 
 
 class ShotTask:
@@ -170,18 +202,30 @@ class ShotTask:
 
     def encode(self, drawn: DrawnClip) -> EncodedClip:
         """A drawn clip as the model reads it."""
-        latents = self.codec.encode_latents(torch.from_numpy(drawn.frames)).clone()
-        rows, cols = latents.shape[2:]
-        apart = torch.zeros_like(latents)
-        if drawn.other is not None:
-            apart = self.codec.encode_latents(torch.from_numpy(drawn.other)) - latents
-        moving = moving_weight(drawn.frames, self.training.figure_weight, rows=rows, cols=cols)
+        latents = still(self.codec.encode_latents(torch.from_numpy(drawn.frames)))
+        appearance = self.codec.channels
+        latents[1:, appearance:] = pack(drawn.field)
+        contrast, weight = torch.zeros_like(latents), torch.ones_like(latents)
+        unlike = torch.cat([drawn.other[:, :2], drawn.field[:, 2:]], dim=1)
+        contrast[1:, appearance:] = pack(unlike) - pack(drawn.field)
+        weight[1:, :appearance], weight[1:, appearance:] = self._weights(drawn)
         return EncodedClip(
             latents=latents,
-            context=self.codec.encode_latents(torch.from_numpy(drawn.context)).clone(),
+            context=still(self.codec.encode_latents(torch.from_numpy(drawn.context))),
             txt=shot_text(self.text, [drawn.caption], [drawn.film_caption])[0],
-            weight=moving * clip_weight(latents, self.training.quiet),
-            contrast=apart - apart[:1],
+            weight=weight,
+            contrast=contrast,
+        )
+
+    def _weights(self, drawn: DrawnClip) -> tuple[Tensor, Tensor]:
+        """How much the error of a clip's latents weighs, [later 1 h w], and of its field, packed."""
+        training, new = self.training, drawn.field[:, 3:]
+        seen = training.seen_weight
+        latents = seen + (training.new_weight - seen) * F.avg_pool2d(new, CELLS)
+        moving = (1 + training.figure_weight * drawn.figures).expand_as(new)
+        kinds = [moving, moving, training.depth_weight * moving, 1 + new]
+        return latents, rearrange(
+            torch.cat(kinds, dim=1), "f k (h p) (w q) -> f (k p q) h w", p=CELLS, q=CELLS
         )
 
     def clips(self, step: int) -> list[EncodedClip]:
@@ -216,12 +260,7 @@ class ShotTask:
         training, clips = self.training, self.clips(step)
         batch = self.batch(step, clips)
         made = attempt(
-            self.model,
-            batch,
-            generator,
-            shift=training.shift,
-            context_noise=training.context_noise,
-            tilings=training.tilings,
+            self.model, batch, generator, shift=training.shift, context_noise=training.context_noise
         )
         if not training.contrast_weight:
             return made.loss, {}

@@ -1,0 +1,135 @@
+"""Motion beside appearance: fields of cells, and pictures made from them."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from captain_cinema.shots.motion_field import (
+    CELLS,
+    KINDS,
+    MOTION_CHANNELS,
+    carry,
+    compose,
+    pack,
+    still,
+    unpack,
+)
+from captain_cinema.shots.slot_codec import FrameSlots
+from tests.shots.tiny_shots import LetterEncoder, PixelCodec
+
+HEIGHT, WIDTH, CELL = 32, 64, 4
+ROWS, COLS = HEIGHT // CELL, WIDTH // CELL
+
+
+def noise_picture() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH))).float()
+
+
+def field(frames: int = 1) -> torch.Tensor:
+    return torch.zeros(frames, KINDS, ROWS, COLS)
+
+
+def pixels(count: float) -> float:
+    """Pixels as latents."""
+    return count / (CELL * CELLS)
+
+
+def test_a_field_comes_back_from_its_channels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    given = torch.rand(5, KINDS, ROWS, COLS, generator=generator)
+    given[:, :2] = 20 * given[:, :2] - 10
+    channels = pack(given)
+    assert channels.shape == (5, MOTION_CHANNELS, ROWS // CELLS, COLS // CELLS)
+    torch.testing.assert_close(unpack(channels), given, atol=1e-4, rtol=1e-4)
+
+
+def test_nothing_moved_is_the_keyframe_itself() -> None:
+    picture = noise_picture()
+    carried, landed = carry(picture, field(2))
+    torch.testing.assert_close(carried, picture.expand(2, -1, -1, -1), atol=0.1, rtol=0)
+    torch.testing.assert_close(landed, torch.ones(2, 1, HEIGHT, WIDTH), atol=1e-3, rtol=0)
+    latents = torch.randn(2, 3, 4, 8)
+    assert not unpack(still(latents)[:, 3:]).any()
+
+
+@pytest.mark.parametrize(("right", "down"), [(5, 0), (0, -3), (-7, 2)])
+def test_a_picture_moves_by_whole_pixels_unchanged(right: int, down: int) -> None:
+    picture, moved = noise_picture(), field()
+    moved[:, 0], moved[:, 1] = pixels(right), pixels(down)
+    carried, landed = carry(picture, moved)
+    expected = torch.roll(picture, (down, right), dims=(1, 2))
+    inside = torch.roll(torch.ones(HEIGHT, WIDTH), (down, right), dims=(0, 1)).bool()
+    inside[: max(0, down)] = inside[HEIGHT + min(0, down) :] = False
+    inside[:, : max(0, right)] = inside[:, WIDTH + min(0, right) :] = False
+    torch.testing.assert_close(carried[0][:, inside], expected[:, inside], atol=0.5, rtol=0)
+    assert (landed[0, 0][~inside] < 0.01).all()
+
+
+def test_what_is_in_front_hides_what_is_behind() -> None:
+    picture = torch.zeros(3, HEIGHT, WIDTH)
+    picture[0], picture[1, 8:24, 8:24] = 200.0, 200.0
+    picture[0, 8:24, 8:24] = 0.0
+    moved = field()
+    moved[:, 0, 2:6, 2:6], moved[:, 2, 2:6, 2:6] = pixels(20), 1.0
+    carried, landed = carry(picture, moved)
+    assert (carried[0, 1, 9:23, 29:43] > 190).all()
+    assert (carried[0, 0, 9:23, 29:43] < 10).all()
+    assert (landed[0, 0, 10:22, 10:22] < 0.01).all()  # and leaves a hole
+    moved[:, 2] = 1 - moved[:, 2]
+    behind, _ = carry(picture, moved)
+    assert (behind[0, 0, 9:23, 29:43] > 190).all()
+
+
+def test_cells_that_turn_do_not_fall_into_squares() -> None:
+    picture = torch.full((3, HEIGHT, WIDTH), 100.0)
+    y, x = torch.meshgrid(torch.arange(ROWS) - 3.5, torch.arange(COLS) - 7.5, indexing="ij")
+    angle = 0.4
+    moved = field()
+    moved[:, 0] = pixels(CELL) * ((np.cos(angle) - 1) * x - np.sin(angle) * y)
+    moved[:, 1] = pixels(CELL) * (np.sin(angle) * x + (np.cos(angle) - 1) * y)
+    _, landed = carry(picture, moved)
+    middle = landed[0, 0, 8:24, 16:48]
+    assert middle.min() > 0.6
+    assert middle.max() < 1.5
+
+
+def test_a_hole_and_what_is_new_are_decoded() -> None:
+    carried, decoded = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 200.0)
+    landed, new = torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 2)
+    landed[..., :4] = 0
+    picture = compose(carried, landed, new, decoded)
+    assert (picture[..., :4] == 200).all()
+    assert (picture[..., 4:] == 0).all()
+    assert (compose(carried, landed, new + 1, decoded) == 200).all()
+
+
+class BlockCodec(PixelCodec):
+    """A latent is the mean colour of 16x16 pixels."""
+
+    def encode_latents(self, frames):
+        return F.avg_pool2d(super().encode_latents(frames), CELL * CELLS)
+
+    def decode_latents(self, latents):
+        return super().decode_latents(F.interpolate(latents, scale_factor=CELL * CELLS))
+
+
+def test_slots_hold_motion_beside_latents() -> None:
+    codec = BlockCodec()
+    slots = FrameSlots(codec, LetterEncoder(), decode_batch=3, motion=True)
+    keyframe = noise_picture().to(torch.uint8).permute(1, 2, 0).numpy()
+    held = slots.keyframes([keyframe])[0]
+    assert held.shape == (4 * (codec.channels + MOTION_CHANNELS), 2, 4)
+    # Whatever the latents of a still frame's slot are, the keyframe's own pixels are shown.
+    four = held.clone().unflatten(0, (4, -1))
+    four[:, : codec.channels] = 0
+    made = slots.pictures(keyframe, torch.stack([held, four.flatten(0, 1)], dim=1), 4)
+    assert made.shape == (4, HEIGHT, WIDTH, 3)
+    assert np.abs(made.astype(int) - keyframe).max() <= 1
+    # What is new is decoded.
+    four[:, -MOTION_CHANNELS // KINDS :] = 1
+    made = slots.pictures(keyframe, torch.stack([held, four.flatten(0, 1)], dim=1), 5)
+    assert len(made) == 5
+    assert (made[0] == keyframe).all()
+    assert (made[1:] == 128).all()
+    assert codec.decoded == [3, 3, 1]
