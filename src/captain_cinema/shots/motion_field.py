@@ -114,10 +114,12 @@ def _fine(
     weight = _bell(off_y) * _bell(off_x)
     unlike = torch.stack([(keyframe - colours[:, row][:, :, col]).abs().mean(0) for row, col in near]) / ALIKE
     weight = weight * torch.exp(-unlike.square().clamp(max=30)) + 1e-12
-    best = weight.argmax(0)
-    own = index.gather(0, best[None])[0]
+    own = index.gather(0, weight.argmax(0)[None])[0]
+    apart = _apart(field[:, :2])
+    row, col = own // cols, own % cols
     for place, cells in enumerate(index):
-        weight[place] *= torch.exp(-_apart(field, own, cells) / APART**2)
+        off = apart[cells // cols - row + 2, cells % cols - col + 2, row, col]
+        weight[place] *= torch.exp(-off / APART**2)
     weight = weight / weight.sum(0)
     # Weighted least squares of a plane in each pixel's neighbourhood; what it gives at the pixel is linear in
     # the cells' values, with the same factors for every frame.
@@ -139,10 +141,16 @@ def _bell(off: Tensor) -> Tensor:
     return torch.where(off < 0.5, 0.75 - off.square(), 0.5 * (1.5 - off).clamp(min=0).square())
 
 
-def _apart(field: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """The largest squared difference of displacement, over all frames, between cells with these numbers."""
-    moved = field[:, :2].flatten(2)
-    return (moved[:, :, one.flatten()] - moved[:, :, other.flatten()]).square().sum(1).amax(0).view_as(one)
+def _apart(moved: Float[Tensor, "frames xy y x"]) -> Float[Tensor, "5 5 y x"]:
+    """How differently each cell and those up to two away move: the squared difference, in the worst frame."""
+    rows, cols = (torch.arange(size, device=moved.device) for size in moved.shape[2:])
+
+    def to(down: int, right: int) -> Tensor:
+        there = moved[:, :, (rows + down).clamp(0, len(rows) - 1)]
+        there = there[..., (cols + right).clamp(0, len(cols) - 1)]
+        return (there - moved).square().sum(1).amax(0)
+
+    return torch.stack([torch.stack([to(down, right) for right in range(-2, 3)]) for down in range(-2, 3)])
 
 
 def compose(

@@ -58,8 +58,13 @@ class ShotTraining:
     """Clips held; as many of each length."""
     period: int = 1
     """Steps between two new clips. With two, each served sixteen times, learnt by heart (docs/log.md)."""
-    figure_weight: float = 8.0
-    """Extra weight of the motion of figures and things."""
+    figure_weight: float = 2.4
+    """Weight of the motion of figures and things whose mean square is 1."""
+    scene_weight: float = 0.3
+    """The same for the backdrop."""
+    quiet: float = 0.05
+    """Motion weighs by 1 / (quiet + its mean square in the clip): a walk moves a hundred times as much as a
+    wave, and its last hundredth would hide all of that."""
     new_weight: float = 4.0
     """Weight of latents where the frame is new."""
     seen_weight: float = 0.2
@@ -222,7 +227,15 @@ class ShotTask:
         training, new = self.training, drawn.field[:, 3:]
         seen = training.seen_weight
         latents = seen + (training.new_weight - seen) * F.avg_pool2d(new, CELLS)
-        moving = (1 + training.figure_weight * drawn.figures).expand_as(new)
+        square = pack(drawn.field)[:, : 2 * CELLS**2].square()
+        square = rearrange(square, "f (k p q) h w -> f k (h p) (w q)", p=CELLS, q=CELLS).mean((0, 1))
+        moving = torch.empty_like(square)
+        for where, base in (
+            (drawn.figures, training.figure_weight),
+            (~drawn.figures, training.scene_weight),
+        ):
+            moving[where] = base / (training.quiet + square[where].mean())
+        moving = moving.expand_as(new)
         kinds = [moving, moving, training.depth_weight * moving, 1 + new]
         return latents, rearrange(
             torch.cat(kinds, dim=1), "f k (h p) (w q) -> f (k p q) h w", p=CELLS, q=CELLS
