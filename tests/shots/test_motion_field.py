@@ -13,6 +13,7 @@ from captain_cinema.shots.motion_field import (
     compose,
     pack,
     still,
+    unmoved,
     unpack,
 )
 from captain_cinema.shots.slot_codec import FrameSlots
@@ -49,8 +50,9 @@ def test_nothing_moved_is_the_keyframe_itself() -> None:
     carried, landed = carry(picture, field(2))
     torch.testing.assert_close(carried, picture.expand(2, -1, -1, -1), atol=0.1, rtol=0)
     torch.testing.assert_close(landed, torch.ones(2, 1, HEIGHT, WIDTH), atol=1e-3, rtol=0)
-    latents = torch.randn(2, 3, 4, 8)
-    assert not unpack(still(latents)[:, 3:]).any()
+    held = still(torch.randn(2, 3, 2, 4), picture.permute(1, 2, 0).expand(2, -1, -1, -1).to(torch.uint8))
+    assert held[:, 3:].any()  # the colours of the cells, until the field is asked for
+    assert not unpack(unmoved(held[:, :, None], 1)[:, 3:, 0]).any()
 
 
 @pytest.mark.parametrize(("right", "down"), [(5, 0), (0, -3), (-7, 2)])
@@ -94,6 +96,19 @@ def test_cells_that_turn_do_not_fall_into_squares() -> None:
     assert middle.max() < 1.5
 
 
+def test_errors_in_proportion_do_not_tear_what_runs() -> None:
+    picture = torch.full((3, HEIGHT, WIDTH), 30.0)
+    picture[:, 8:24, 8:24] = 200.0
+    moved = field()
+    generator = torch.Generator().manual_seed(0)
+    moved[:, 0, 2:6, 2:6] = pixels(32) * (1 + 0.1 * torch.randn(4, 4, generator=generator))
+    moved[:, 2, 2:6, 2:6] = 1.0
+    carried, landed = carry(picture, moved)
+    assert (landed[0, 0, 10:22, 42:54] > 0.5).all()
+    assert (carried[0, 0, 10:22, 42:54] > 190).all()
+    assert (carried[0, 0, 10:22, 26:38] < 40).all()
+
+
 def test_a_hole_and_what_is_new_are_decoded() -> None:
     carried, decoded = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 200.0)
     landed, new = torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 2)
@@ -120,8 +135,8 @@ def test_slots_hold_motion_beside_latents() -> None:
     keyframe = noise_picture().to(torch.uint8).permute(1, 2, 0).numpy()
     held = slots.keyframes([keyframe])[0]
     assert held.shape == (4 * (codec.channels + MOTION_CHANNELS), 2, 4)
-    # Whatever the latents of a still frame's slot are, the keyframe's own pixels are shown.
-    four = held.clone().unflatten(0, (4, -1))
+    # Whatever the latents of a frame in which nothing moved, the keyframe's own pixels are shown.
+    four = unmoved(held[None, :, None], 4)[0, :, 0].unflatten(0, (4, -1))
     four[:, : codec.channels] = 0
     made = slots.pictures(keyframe, torch.stack([held, four.flatten(0, 1)], dim=1), 4)
     assert made.shape == (4, HEIGHT, WIDTH, 3)

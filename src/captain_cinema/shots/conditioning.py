@@ -25,6 +25,7 @@ from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.flow.path import interpolate
 from captain_cinema.flow.schedule import sample_t
 from captain_cinema.shots.attention import ShotLayout, joined_forward, token_grid
+from captain_cinema.shots.motion_field import unmoved
 
 FRAMES_PER_SLOT = 4
 """Frames stacked in one slot, the temporal factor of Wan's VAE."""
@@ -277,7 +278,8 @@ def velocity(
     if prediction == "velocity":
         return said
     level = t.clamp(min=SMALLEST_T).to(said.dtype)
-    return (noisy - clean.keyframe - said.float()) / level[:, None, None, None, None]
+    start = unmoved(clean.keyframe, FRAMES_PER_SLOT)
+    return (noisy - start - said.float()) / level[:, None, None, None, None]
 
 
 @dataclass(frozen=True, kw_only=True)

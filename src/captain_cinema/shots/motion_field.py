@@ -9,10 +9,12 @@ latents, as the flow and the hallucinated image are put together in vid2vid (Wan
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 CELLS = 4
@@ -30,6 +32,10 @@ ALIKE = 20.0
 """Difference of two colours, of 255, at which a pixel hardly belongs to a cell."""
 APART = 0.5
 """Difference of two cells' displacements, in latents, at which they are different things."""
+STEADY_ALIKE = 30.0
+"""Difference of two cells' colours, of 255, at which they hardly steady each other."""
+SLACK, SLACK_SHARE = 0.1, 0.3
+"""Difference of two displacements, in latents and as a share of them, that passes for an error."""
 STIFF = 0.02
 """How much a slope counts against itself where few cells tell it."""
 ENOUGH = 0.5
@@ -42,9 +48,26 @@ def pack(field: Float[Tensor, "frames kinds y x"]) -> Float[Tensor, "frames chan
     return rearrange(held, "f k (h p) (w q) -> f (k p q) h w", p=CELLS, q=CELLS)
 
 
-def still(latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels h w"]:
-    """Latents of a keyframe with a field beside them in which nothing has moved and nothing is new."""
-    return torch.cat([latents, latents.new_zeros(len(latents), MOTION_CHANNELS, *latents.shape[2:])], dim=1)
+def still(
+    latents: Float[Tensor, "n c h w"], frames: UInt8[Tensor, "n height width 3"]
+) -> Float[Tensor, "n channels h w"]:
+    """Latents of still frames, with the colours of their cells (-1 to 1) where moving ones have a field.
+
+    What a latent of 16 pixels shows where is hard to read; a cell's colour says what it belongs to.
+    """
+    cell = frames.shape[1] // (latents.shape[2] * CELLS)
+    colours = F.avg_pool2d(frames.to(latents).permute(0, 3, 1, 2), cell) / 127.5 - 1
+    shown = rearrange(colours, "n k (h p) (w q) -> n (k p q) h w", p=CELLS, q=CELLS)
+    none = latents.new_zeros(len(latents), MOTION_CHANNELS - shown.shape[1], *latents.shape[2:])
+    return torch.cat([latents, shown, none], dim=1)
+
+
+def unmoved(slots: Float[Tensor, "b channels n h w"], frames: int) -> Float[Tensor, "b channels n h w"]:
+    """Slots of still frames, so many frames in each, with a field in which nothing has moved or is new."""
+    held = slots.unflatten(1, (frames, -1)).clone()
+    if held.shape[2] > MOTION_CHANNELS:
+        held[:, :, -MOTION_CHANNELS:] = 0
+    return held.flatten(1, 2)
 
 
 def unpack(channels: Float[Tensor, "frames channels h w"]) -> Float[Tensor, "frames kinds y x"]:
@@ -67,7 +90,7 @@ def carry(
     """
     frames, (height, width) = field.shape[0], keyframe.shape[1:]
     cell = height // field.shape[2]
-    fine = _fine(keyframe, field[:, :3], cell)
+    fine = _fine(keyframe, _steadied(keyframe, field[:, :3], cell), cell)
     y, x = torch.meshgrid(
         torch.arange(height, device=field.device), torch.arange(width, device=field.device), indexing="ij"
     )
@@ -88,6 +111,36 @@ def carry(
             landed.scatter_add_(2, at[:, None].expand_as(values), values)
     landed = landed.unflatten(2, (height, width))
     return landed[:, :3] / landed[:, 3:4].clamp(min=1e-20), landed[:, 4:]
+
+
+def _steadied(
+    keyframe: Float[Tensor, "3 h w"], field: Float[Tensor, "frames kinds y x"], cell: int
+) -> Float[Tensor, "frames kinds y x"]:
+    """A field in which neighbours of one colour that move nearly alike move alike (bilateral filter, twice).
+
+    A model's displacements err in proportion, so what runs far would come apart.
+    """
+    colours = F.avg_pool2d(keyframe[None], cell)[0]
+    alike = [-((near - colours).abs().mean(0) / STEADY_ALIKE).square() for near in _around(colours)]
+    moved, rest = field[:, :2], field[:, 2:]
+    for _ in range(2):
+        total, weights = torch.zeros_like(moved), torch.zeros_like(moved[:, :1])
+        length = moved.square().sum(1).sqrt()
+        for colour, near in zip(alike, _around(moved), strict=True):
+            error = SLACK + SLACK_SHARE * (length + near.square().sum(1).sqrt()) / 2
+            share = torch.exp(colour - (near - moved).square().sum(1) / error.square())[:, None]
+            total, weights = total + share * near, weights + share
+        moved = total / weights
+    return torch.cat([moved, rest], dim=1)
+
+
+def _around(x: Float[Tensor, "*n y x"], reach: int = 3) -> Iterator[Float[Tensor, "*n y x"]]:
+    """Every cell's neighbour at each place up to `reach` away; the edge is repeated."""
+    rows, cols = (torch.arange(size, device=x.device) for size in x.shape[-2:])
+    for down in range(-reach, reach + 1):
+        there = x[..., (rows + down).clamp(0, len(rows) - 1), :]
+        for right in range(-reach, reach + 1):
+            yield there[..., (cols + right).clamp(0, len(cols) - 1)]
 
 
 def _fine(
@@ -143,14 +196,8 @@ def _bell(off: Tensor) -> Tensor:
 
 def _apart(moved: Float[Tensor, "frames xy y x"]) -> Float[Tensor, "5 5 y x"]:
     """How differently each cell and those up to two away move: the squared difference, in the worst frame."""
-    rows, cols = (torch.arange(size, device=moved.device) for size in moved.shape[2:])
-
-    def to(down: int, right: int) -> Tensor:
-        there = moved[:, :, (rows + down).clamp(0, len(rows) - 1)]
-        there = there[..., (cols + right).clamp(0, len(cols) - 1)]
-        return (there - moved).square().sum(1).amax(0)
-
-    return torch.stack([torch.stack([to(down, right) for right in range(-2, 3)]) for down in range(-2, 3)])
+    apart = [(near - moved).square().sum(1).amax(0) for near in _around(moved, 2)]
+    return torch.stack(apart).unflatten(0, (5, 5))
 
 
 def compose(

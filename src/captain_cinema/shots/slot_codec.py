@@ -69,8 +69,11 @@ class FrameSlots:
 
     def keyframes(self, frames: Sequence[np.ndarray]) -> Float[Tensor, "n channels h w"]:
         """See `SlotCodec`."""
-        latents = self.codec.encode_latents(torch.from_numpy(np.stack(frames))).clone()
-        return keyframe_slots((still(latents) if self.motion else latents)[:, None])[:, :, 0]
+        pictures = torch.from_numpy(np.stack(frames))
+        latents = self.codec.encode_latents(pictures).clone()
+        if self.motion:
+            latents = still(latents, pictures.to(latents.device))
+        return keyframe_slots(latents[:, None])[:, :, 0]
 
     def texts(
         self, captions: Sequence[str], film_captions: Sequence[str]

@@ -54,15 +54,15 @@ class ShotTraining:
     """Shots of a film."""
     batch: int = 8
     """Clips of the shortest length a step; longer ones are fewer."""
-    pool: int = 256
+    pool: int = 128
     """Clips held; as many of each length."""
-    period: int = 1
-    """Steps between two new clips. With two, each served sixteen times, learnt by heart (docs/log.md)."""
-    figure_weight: float = 2.4
+    period: int = 3
+    """Steps between two new clips; drawing and encoding one costs as much as half a step."""
+    figure_weight: float = 4.0
     """Weight of the motion of figures and things whose mean square is 1."""
-    scene_weight: float = 0.3
+    scene_weight: float = 0.5
     """The same for the backdrop."""
-    quiet: float = 0.05
+    quiet: float = 0.3
     """Motion weighs by 1 / (quiet + its mean square in the clip): a walk moves a hundred times as much as a
     wave, and its last hundredth would hide all of that."""
     new_weight: float = 4.0
@@ -207,7 +207,7 @@ class ShotTask:
 
     def encode(self, drawn: DrawnClip) -> EncodedClip:
         """A drawn clip as the model reads it."""
-        latents = still(self.codec.encode_latents(torch.from_numpy(drawn.frames)))
+        latents = self._still(drawn.frames)
         appearance = self.codec.channels
         latents[1:, appearance:] = pack(drawn.field)
         contrast, weight = torch.zeros_like(latents), torch.ones_like(latents)
@@ -216,11 +216,15 @@ class ShotTask:
         weight[1:, :appearance], weight[1:, appearance:] = self._weights(drawn)
         return EncodedClip(
             latents=latents,
-            context=still(self.codec.encode_latents(torch.from_numpy(drawn.context))),
+            context=self._still(drawn.context),
             txt=shot_text(self.text, [drawn.caption], [drawn.film_caption])[0],
             weight=weight,
             contrast=contrast,
         )
+
+    def _still(self, frames: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n c rows cols"]:
+        pictures = torch.from_numpy(frames)
+        return still(self.codec.encode_latents(pictures), pictures)
 
     def _weights(self, drawn: DrawnClip) -> tuple[Tensor, Tensor]:
         """How much the error of a clip's latents weighs, [later 1 h w], and of its field, packed."""
