@@ -39,7 +39,7 @@ def pixels(count: float) -> float:
 def test_a_field_comes_back_from_its_channels() -> None:
     generator = torch.Generator().manual_seed(0)
     given = torch.rand(5, KINDS, ROWS, COLS, generator=generator)
-    given[:, :2] = 20 * given[:, :2] - 10
+    given[:, :4] = 20 * given[:, :4] - 10
     channels = pack(given)
     assert channels.shape == (5, MOTION_CHANNELS, ROWS // CELLS, COLS // CELLS)
     torch.testing.assert_close(unpack(channels), given, atol=1e-4, rtol=1e-4)
@@ -73,12 +73,12 @@ def test_what_is_in_front_hides_what_is_behind() -> None:
     picture[0], picture[1, 8:24, 8:24] = 200.0, 200.0
     picture[0, 8:24, 8:24] = 0.0
     moved = field()
-    moved[:, 0, 2:6, 2:6], moved[:, 2, 2:6, 2:6] = pixels(20), 1.0
+    moved[:, 0, 2:6, 2:6], moved[:, 4, 2:6, 2:6] = pixels(20), 1.0
     carried, landed = carry(picture, moved)
     assert (carried[0, 1, 9:23, 29:43] > 190).all()
     assert (carried[0, 0, 9:23, 29:43] < 10).all()
     assert (landed[0, 0, 10:22, 10:22] < 0.01).all()  # and leaves a hole
-    moved[:, 2] = 1 - moved[:, 2]
+    moved[:, 4] = 1 - moved[:, 4]
     behind, _ = carry(picture, moved)
     assert (behind[0, 0, 9:23, 29:43] > 190).all()
 
@@ -102,7 +102,7 @@ def test_errors_in_proportion_do_not_tear_what_runs() -> None:
     moved = field()
     generator = torch.Generator().manual_seed(0)
     moved[:, 0, 2:6, 2:6] = pixels(32) * (1 + 0.1 * torch.randn(4, 4, generator=generator))
-    moved[:, 2, 2:6, 2:6] = 1.0
+    moved[:, 4, 2:6, 2:6] = 1.0
     carried, landed = carry(picture, moved)
     assert (landed[0, 0, 10:22, 42:54] > 0.5).all()
     assert (carried[0, 0, 10:22, 42:54] > 190).all()

@@ -32,17 +32,21 @@ class Tracks:
     """Number of the shape that each pixel shows, by painting order; 0 is the backdrop."""
     moves: Float[np.ndarray, "frames shapes 2 3"]
     """Where a shape's pixels (x, y) are in each later frame."""
+    carriages: Float[np.ndarray, "frames shapes 2 3"]
+    """Where they would be if their figure only travelled, and the camera with it, without any gesture."""
 
     def depth(self) -> Float[np.ndarray, "h w"]:
         """How far in front each pixel is, 0 to 1."""
         count = self.moves.shape[1]
         return np.where(self.owner > 0, FRONT + (1 - FRONT) * self.owner / max(1, count - 1), 0.0)
 
-    def displacement(self, rows: np.ndarray, cols: np.ndarray) -> Float[np.ndarray, "frames 2 rows cols"]:
-        """How far the pixels of a grid go, right and down, in pixels."""
+    def displacement(
+        self, rows: np.ndarray, cols: np.ndarray, *, gestures: bool = True
+    ) -> Float[np.ndarray, "frames 2 rows cols"]:
+        """How far the pixels of a grid go, right and down; without gestures, how far they only travel."""
         y, x = np.meshgrid(rows, cols, indexing="ij")
         place = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float64)
-        at = self.moves[:, self.owner[y, x]]
+        at = (self.moves if gestures else self.carriages)[:, self.owner[y, x]]
         return np.moveaxis(np.einsum("frcij,rcj->frci", at, place) - place[..., :2], -1, 1)
 
 
@@ -68,10 +72,19 @@ def track(first: FrameState, later: Sequence[FrameState], *, height: int = 128) 
             cv2.fillPoly(owner, [fixed], own, cv2.LINE_8, SHIFT)
         number += len(paper)
     moves = np.empty((len(later), number, 2, 3))
+    carriages = np.empty_like(moves)
+    ways = [_whole(shape.to_pixels) for shape in _shapes(first, height)]
     start = _whole(back_to_sheet(first, height))
     back = [[np.linalg.pinv(np.c_[points, np.ones(len(points))]) for _, points in paper] for paper in papers]
     for frame, state in enumerate(later):
         moves[frame, 0] = (np.linalg.inv(_whole(back_to_sheet(state, height))) @ start)[:2]
+        carriages[frame, 0] = moves[frame, 0]
+        number = 1
+        for paper, before, shape in zip(papers, ways, _shapes(state, height), strict=True):
+            # Corners are counted from pixel centres, the way to the pixels is not.
+            to = _CENTRED @ _whole(shape.to_pixels) @ np.linalg.inv(_CENTRED @ before)
+            carriages[frame, number : number + len(paper)] = to[:2]
+            number += len(paper)
         number = 1
         for paper, solved, moved in zip(papers, back, _papers(state, height), strict=True):
             found = _matched(paper, moved)
@@ -82,18 +95,24 @@ def track(first: FrameState, later: Sequence[FrameState], *, height: int = 128) 
                     last = (solve @ points).T
                 moves[frame, number] = last
                 number += 1
-    return Tracks(owner=owner, moves=moves)
+    return Tracks(owner=owner, moves=moves, carriages=carriages)
+
+
+_CENTRED = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
 
 
 def _whole(matrix: np.ndarray) -> np.ndarray:
     return np.vstack([matrix, [0, 0, 1]])
 
 
+def _shapes(state: FrameState, height: int) -> list[Shape]:
+    return [*prop_shapes(state, height), *figure_shapes(state, height)]
+
+
 def _papers(state: FrameState, height: int) -> list[list[tuple[Piece, np.ndarray]]]:
     """Every prop's and figure's shapes with their corners in pixels, in painting order."""
-    shapes: list[Shape] = [*prop_shapes(state, height), *figure_shapes(state, height)]
     papers = []
-    for shape in shapes:
+    for shape in _shapes(state, height):
         way = shape.to_pixels
         papers.append(
             [

@@ -19,8 +19,9 @@ from torch import Tensor
 
 CELLS = 4
 """Cells a latent, across and down."""
-KINDS = 4
-"""Numbers a cell: displacement to the right and down, how far in front (0 to 1), how new (0 to 1)."""
+KINDS = 6
+"""Numbers a cell: travel to the right and down, gesture to the right and down, how far in front (0 to 1), how
+new (0 to 1). What is displaced by both travels with its figure or the camera, and gestures on the way."""
 MOTION_CHANNELS = KINDS * CELLS**2
 """Channels beside a latent's own."""
 GAIN = 4.0
@@ -43,8 +44,8 @@ ENOUGH = 0.5
 
 
 def pack(field: Float[Tensor, "frames kinds y x"]) -> Float[Tensor, "frames channels h w"]:
-    """A field of cells as channels of latents; `kinds` are displacements in latents, depth, newness."""
-    held = torch.cat([torch.asinh(GAIN * field[:, :2]), field[:, 2:]], dim=1)
+    """A field of cells as channels of latents; `kinds` are as KINDS says, lengths in latents."""
+    held = torch.cat([torch.asinh(GAIN * field[:, :4]), field[:, 4:]], dim=1)
     return rearrange(held, "f k (h p) (w q) -> f (k p q) h w", p=CELLS, q=CELLS)
 
 
@@ -73,7 +74,7 @@ def unmoved(slots: Float[Tensor, "b channels n h w"], frames: int) -> Float[Tens
 def unpack(channels: Float[Tensor, "frames channels h w"]) -> Float[Tensor, "frames kinds y x"]:
     """The inverse of :func:`pack`; depth and newness are cut off at 0 and 1."""
     held = rearrange(channels, "f (k p q) h w -> f k (h p) (w q)", p=CELLS, q=CELLS)
-    return torch.cat([torch.sinh(held[:, :2]) / GAIN, held[:, 2:].clamp(0, 1)], dim=1)
+    return torch.cat([torch.sinh(held[:, :4]) / GAIN, held[:, 4:].clamp(0, 1)], dim=1)
 
 
 def carry(
@@ -90,7 +91,9 @@ def carry(
     """
     frames, (height, width) = field.shape[0], keyframe.shape[1:]
     cell = height // field.shape[2]
-    fine = _fine(keyframe, _steadied(keyframe, field[:, :3], cell), cell)
+    colours = F.avg_pool2d(keyframe[None], cell)[0]
+    moved = _steadied(field[:, :2], None, reach=5) + _steadied(field[:, 2:4], colours, reach=2)
+    fine = _fine(keyframe, torch.cat([moved, field[:, 4:5]], dim=1), cell)
     y, x = torch.meshgrid(
         torch.arange(height, device=field.device), torch.arange(width, device=field.device), indexing="ij"
     )
@@ -114,28 +117,34 @@ def carry(
 
 
 def _steadied(
-    keyframe: Float[Tensor, "3 h w"], field: Float[Tensor, "frames kinds y x"], cell: int
-) -> Float[Tensor, "frames kinds y x"]:
-    """A field in which neighbours of one colour that move nearly alike move alike (bilateral filter, twice).
+    moved: Float[Tensor, "frames xy y x"], colours: Float[Tensor, "3 y x"] | None, *, reach: int
+) -> Float[Tensor, "frames xy y x"]:
+    """Displacements in which neighbours that move nearly alike move alike (bilateral filter, twice).
 
     A model's displacements err in proportion, so what runs far would come apart.
+
+    Args:
+        moved: displacements in latents.
+        colours: of the cells; only neighbours of one colour are taken together. None takes all.
+        reach: how far a neighbour may be away, in cells.
     """
-    colours = F.avg_pool2d(keyframe[None], cell)[0]
-    alike = [-((near - colours).abs().mean(0) / STEADY_ALIKE).square() for near in _around(colours)]
-    moved, rest = field[:, :2], field[:, 2:]
+    alike = torch.zeros((2 * reach + 1) ** 2, *moved.shape[2:], device=moved.device)
+    if colours is not None:
+        for place, near in enumerate(_around(colours, reach)):
+            alike[place] = -((near - colours).abs().mean(0) / STEADY_ALIKE).square()
     for _ in range(2):
         total, weights = torch.zeros_like(moved), torch.zeros_like(moved[:, :1])
         length = moved.square().sum(1).sqrt()
-        for colour, near in zip(alike, _around(moved), strict=True):
+        for colour, near in zip(alike, _around(moved, reach), strict=True):
             error = SLACK + SLACK_SHARE * (length + near.square().sum(1).sqrt()) / 2
             share = torch.exp(colour - (near - moved).square().sum(1) / error.square())[:, None]
             total, weights = total + share * near, weights + share
         moved = total / weights
-    return torch.cat([moved, rest], dim=1)
+    return moved
 
 
-def _around(x: Float[Tensor, "*n y x"], reach: int = 3) -> Iterator[Float[Tensor, "*n y x"]]:
-    """Every cell's neighbour at each place up to `reach` away; the edge is repeated."""
+def _around(x: Float[Tensor, "*n y x"], reach: int) -> Iterator[Float[Tensor, "*n y x"]]:
+    """Every cell's neighbour at each place up to `reach` away, row by row; the edge is repeated."""
     rows, cols = (torch.arange(size, device=x.device) for size in x.shape[-2:])
     for down in range(-reach, reach + 1):
         there = x[..., (rows + down).clamp(0, len(rows) - 1), :]

@@ -98,6 +98,6 @@ class FrameSlots:
         if self.motion:
             picture = torch.from_numpy(keyframe).to(made.device).permute(2, 0, 1).float()
             field = unpack(motion.float())
-            moved = compose(*carry(picture, field), field[:, 3], made.permute(0, 3, 1, 2).float())
+            moved = compose(*carry(picture, field), field[:, 5], made.permute(0, 3, 1, 2).float())
             made = moved.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
         return np.concatenate([keyframe[None], made.cpu().numpy()])

@@ -141,7 +141,7 @@ def draw_clip(number: int, *, seed: int, training: ShotTraining) -> DrawnClip:
     times = [index / training.fps for index in range(count)]
     first = story.frame_state(shot, 0.0)
     field, figures = motion_field(first, [story.frame_state(shot, t) for t in times[1:]], height=height)
-    field[:, 3] = newness(frames, field)
+    field[:, 5] = newness(frames, field)
     unlike = counterfactual(shot, rng)
     other, _ = motion_field(first, [story.frame_state(unlike, t) for t in times[1:]], height=height)
     return DrawnClip(
@@ -167,7 +167,8 @@ def motion_field(
     """
     followed = track(first, later, height=height)
     rows, cols = (np.arange(CELL // 2, size, CELL) for size in (height, 2 * height))
-    moved = torch.from_numpy(followed.displacement(rows, cols)).float() / (CELL * CELLS)
+    whole, travel = (followed.displacement(rows, cols, gestures=each) for each in (True, False))
+    moved = torch.from_numpy(np.concatenate([travel, whole - travel], axis=1)).float() / (CELL * CELLS)
     depth = torch.from_numpy(followed.depth()[np.ix_(rows, cols)]).float().expand(len(later), 1, -1, -1)
     figures = torch.from_numpy(followed.owner[np.ix_(rows, cols)] > 0)
     return torch.cat([moved, depth, torch.zeros_like(depth)], dim=1), figures
@@ -211,7 +212,7 @@ class ShotTask:
         appearance = self.codec.channels
         latents[1:, appearance:] = pack(drawn.field)
         contrast, weight = torch.zeros_like(latents), torch.ones_like(latents)
-        unlike = torch.cat([drawn.other[:, :2], drawn.field[:, 2:]], dim=1)
+        unlike = torch.cat([drawn.other[:, :4], drawn.field[:, 4:]], dim=1)
         contrast[1:, appearance:] = pack(unlike) - pack(drawn.field)
         weight[1:, :appearance], weight[1:, appearance:] = self._weights(drawn)
         return EncodedClip(
@@ -228,19 +229,21 @@ class ShotTask:
 
     def _weights(self, drawn: DrawnClip) -> tuple[Tensor, Tensor]:
         """How much the error of a clip's latents weighs, [later 1 h w], and of its field, packed."""
-        training, new = self.training, drawn.field[:, 3:]
+        training, new = self.training, drawn.field[:, 5:]
         seen = training.seen_weight
         latents = seen + (training.new_weight - seen) * F.avg_pool2d(new, CELLS)
-        square = pack(drawn.field)[:, : 2 * CELLS**2].square()
-        square = rearrange(square, "f (k p q) h w -> f k (h p) (w q)", p=CELLS, q=CELLS).mean((0, 1))
-        moving = torch.empty_like(square)
-        for where, base in (
-            (drawn.figures, training.figure_weight),
-            (~drawn.figures, training.scene_weight),
-        ):
-            moving[where] = base / (training.quiet + square[where].mean())
-        moving = moving.expand_as(new)
-        kinds = [moving, moving, training.depth_weight * moving, 1 + new]
+        square = pack(drawn.field)[:, : 4 * CELLS**2].square()
+        square = rearrange(square, "f (k p q) h w -> k f (h p) (w q)", p=CELLS, q=CELLS)
+        travel, gesture = (part.mean((0, 1)) for part in square.split(2))
+        figures, quiet = drawn.figures, training.quiet
+        moving = []
+        for much in (travel, gesture):
+            weight = torch.zeros_like(much)
+            for where, base in ((figures, training.figure_weight), (~figures, training.scene_weight)):
+                weight[where] = base / (quiet + much[where].mean())
+            moving += 2 * [weight.expand_as(new)]
+        depth = (1 + figures).to(new) * training.depth_weight
+        kinds = [*moving, depth.expand_as(new), 1 + new]
         return latents, rearrange(
             torch.cat(kinds, dim=1), "f k (h p) (w q) -> f (k p q) h w", p=CELLS, q=CELLS
         )
