@@ -60,7 +60,7 @@ def test_true_motion_gives_the_clip_back() -> None:
     field, _ = the_field(shot, 13)
     carried, landed = carry(torch.from_numpy(frames[0]).permute(2, 0, 1).float(), field)
     truth = torch.from_numpy(frames[1:]).permute(0, 3, 1, 2).float()
-    made = compose(carried, landed, newness(frames, field), truth)
+    made = compose(carried, landed, truth, newness(frames, field), truth)
     assert (made - truth).abs().mean() < 0.3 * (truth - truth[:1]).abs().mean()
 
 

@@ -2,19 +2,23 @@
 
 A small model gives a moving figure back blurred, since it must say every pixel anew. So the embedded preset's
 slots hold, beside the latents of each frame, how each cell of the keyframe has moved by then and how far in
-front it is, and which parts of the frame are new. The keyframe's pixels are carried there (forward splatting
-with softmax weights, Niklaus and Liu 2020), and what no pixel reaches or what is new is decoded from the
-latents, as the flow and the hallucinated image are put together in vid2vid (Wang et al. 2018).
+front it is, and which parts of the frame are new. The keyframe is taken apart into layers, the backdrop and
+what stands before it (Wang and Adelson 1994), and their pixels are carried there (forward splatting with
+softmax weights, Niklaus and Liu 2020). What is new is decoded from the latents, as the flow and the
+hallucinated image are put together in vid2vid (Wang et al. 2018).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 CELLS = 4
@@ -33,14 +37,27 @@ ALIKE = 20.0
 """Difference of two colours, of 255, at which a pixel hardly belongs to a cell."""
 APART = 0.5
 """Difference of two cells' displacements, in latents, at which they are different things."""
+STEADY_REACH = 2
 STEADY_ALIKE = 30.0
-"""Difference of two cells' colours, of 255, at which they hardly steady each other."""
+"""Cells steady each other's gestures so far away, and hardly at such a difference of colours, of 255."""
 SLACK, SLACK_SHARE = 0.1, 0.3
 """Difference of two displacements, in latents and as a share of them, that passes for an error."""
 STIFF = 0.02
 """How much a slope counts against itself where few cells tell it."""
 ENOUGH = 0.5
 """Pixels that must land on one, so that nothing shines through."""
+BEFORE = 0.15
+"""Depth from which a cell shows what stands before the backdrop."""
+TOGETHER, SAME_WAY = 16.0, 0.8
+"""How far apart cells of one figure are, in cells, and how differently they travel, in asinh(GAIN * d)."""
+SETTLED = 8
+"""Rounds of the mean shift."""
+OUTLIER = 0.02
+"""Error of a backdrop's cell, in latents, that is never an outlier."""
+RIM = 3
+"""Pixels around a figure that are not the backdrop's: its rim and its shadow."""
+CLEARLY = 0.5
+"""Newness above which the decoded picture begins to be shown: it is blurred, what is carried is sharp."""
 
 
 def pack(field: Float[Tensor, "frames kinds y x"]) -> Float[Tensor, "frames channels h w"]:
@@ -77,6 +94,100 @@ def unpack(channels: Float[Tensor, "frames channels h w"]) -> Float[Tensor, "fra
     return torch.cat([torch.sinh(held[:, :4]) / GAIN, held[:, 4:].clamp(0, 1)], dim=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """A keyframe's cells taken apart by what they belong to."""
+
+    field: Float[Tensor, "frames kinds y x"]
+    """The field in which every figure travels as a whole, and the backdrop as a plane."""
+    backdrop: Float[Tensor, "frames 2 y x"]
+    """Travel of the backdrop, behind the figures too."""
+    figures: Bool[Tensor, "y x"]
+    """Cells that show a figure or a thing."""
+
+
+def layers(field: Float[Tensor, "frames kinds y x"]) -> Layers:
+    """Take a field apart, and mend its travel by what must hold in each layer.
+
+    A model's displacements err in proportion from cell to cell, so what runs far would come apart. But the
+    backdrop moves as a plane does under a camera, which a robust fit finds; and cells near one another that
+    go nearly the same way through the whole shot are one figure's, which mean shift finds (Comaniciu and
+    Meer 2002). Gestures are left as they are.
+
+    Args:
+        field: from :func:`unpack`.
+    """
+    frames = len(field)
+    figures = field[:, 4].mean(0) > BEFORE
+    rows, cols = figures.shape
+    y, x = torch.meshgrid(
+        torch.arange(rows, device=field.device), torch.arange(cols, device=field.device), indexing="ij"
+    )
+    place = torch.stack([x, y], dim=-1).to(field)
+    travel = rearrange(field[:, :2], "f xy y x -> y x (f xy)")
+    backdrop = torch.zeros_like(travel)
+    if not figures.all():
+        plane = torch.cat([torch.ones_like(place[..., :1]), place / cols - 0.5], dim=-1)
+        backdrop = plane @ _plane_through(plane[~figures], travel[~figures])
+    mended = torch.where(figures[..., None], travel, backdrop)
+    if figures.any():
+        given = torch.asinh(GAIN * travel[figures])
+        near = -torch.cdist(place[figures], place[figures]).square() / (2 * TOGETHER**2)
+        settled = given
+        for _ in range(SETTLED):
+            unlike = torch.cdist(settled, given).square() / (given.shape[1] * 2 * SAME_WAY**2)
+            settled = (near - unlike).softmax(dim=1) @ given
+        mended[figures] = torch.sinh(settled) / GAIN
+    back, whole = (rearrange(t, "y x (f xy) -> f xy y x", f=frames) for t in (backdrop, mended))
+    return Layers(field=torch.cat([whole, field[:, 2:]], dim=1), backdrop=back, figures=figures)
+
+
+def _plane_through(basis: Float[Tensor, "n 3"], values: Float[Tensor, "n k"]) -> Float[Tensor, "3 k"]:
+    """Weighted least squares in which cells that err much count little (Cauchy's weights)."""
+    weights = torch.ones_like(basis[:, :1])
+    ridge = 1e-4 * len(basis) * torch.diag(torch.tensor([0.0, 1.0, 1.0], device=basis.device))
+    ridge[0, 0] = 1e-6
+    for _ in range(5):
+        normal = basis.mT @ (weights * basis) + ridge
+        solved = torch.linalg.solve(normal, basis.mT @ (weights * values))
+        error = (basis @ solved - values).square().mean(1, keepdim=True).sqrt()
+        weights = 1 / (1 + (error / (error.median() + OUTLIER)).square())
+    return solved
+
+
+def picture(
+    keyframe: UInt8[np.ndarray, "h w 3"],
+    field: Float[Tensor, "frames kinds y x"],
+    decoded: Float[Tensor, "frames 3 h w"],
+) -> Float[Tensor, "frames 3 h w"]:
+    """The frames that a keyframe, its motion and what is decoded for each frame make together.
+
+    Args:
+        keyframe: RGB.
+        field: from :func:`unpack`.
+        decoded: the frames as the latents alone give them, 0 to 255.
+    """
+    parts = layers(field)
+    shown = torch.from_numpy(keyframe).to(decoded.device).permute(2, 0, 1).float()
+    carried, landed = carry(shown, parts.field)
+    plate = torch.from_numpy(_plate(keyframe, parts.figures)).to(decoded.device).permute(2, 0, 1).float()
+    moved = F.interpolate(parts.backdrop, size=plate.shape[1:], mode="bilinear", align_corners=False)
+    moved = moved * CELLS * (plate.shape[2] // field.shape[3])
+    behind, reached = _splat(plate, moved, torch.ones_like(moved[:, 0]))
+    reached = (reached / ENOUGH).clamp(max=1)
+    return compose(carried, landed, reached * behind + (1 - reached) * decoded, field[:, 5], decoded)
+
+
+def _plate(keyframe: UInt8[np.ndarray, "h w 3"], figures: Bool[Tensor, "y x"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The backdrop alone: where the figures are, it is grown from around them (Telea 2004)."""
+    height, width = keyframe.shape[:2]
+    mask = cv2.resize(figures.cpu().numpy().astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    mask = cv2.dilate(mask, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))
+    if not mask.any() or mask.all():
+        return keyframe
+    return cv2.inpaint(np.ascontiguousarray(keyframe), mask, RIM + 1, cv2.INPAINT_TELEA)
+
+
 def carry(
     keyframe: Float[Tensor, "3 h w"], field: Float[Tensor, "frames kinds y x"]
 ) -> tuple[Float[Tensor, "frames 3 h w"], Float[Tensor, "frames 1 h w"]]:
@@ -89,18 +200,27 @@ def carry(
     Returns:
         The frames, black where nothing lands, and how many pixels landed on each.
     """
-    frames, (height, width) = field.shape[0], keyframe.shape[1:]
-    cell = height // field.shape[2]
+    cell = keyframe.shape[1] // field.shape[2]
     colours = F.avg_pool2d(keyframe[None], cell)[0]
-    moved = _steadied(field[:, :2], None, reach=5) + _steadied(field[:, 2:4], colours, reach=2)
+    moved = field[:, :2] + _steadied(field[:, 2:4], colours)
     fine = _fine(keyframe, torch.cat([moved, field[:, 4:5]], dim=1), cell)
+    return _splat(keyframe, fine[:, :2] * cell * CELLS, fine[:, 2])
+
+
+def _splat(
+    keyframe: Float[Tensor, "3 h w"],
+    moved: Float[Tensor, "frames 2 h w"],
+    depth: Float[Tensor, "frames h w"],
+) -> tuple[Float[Tensor, "frames 3 h w"], Float[Tensor, "frames 1 h w"]]:
+    """Put each pixel where it goes, by so many pixels, the foremost in front; as `carry` gives it back."""
+    frames, (height, width) = len(moved), keyframe.shape[1:]
     y, x = torch.meshgrid(
-        torch.arange(height, device=field.device), torch.arange(width, device=field.device), indexing="ij"
+        torch.arange(height, device=moved.device), torch.arange(width, device=moved.device), indexing="ij"
     )
-    to_x, to_y = x + fine[:, 0] * cell * CELLS, y + fine[:, 1] * cell * CELLS
-    front = torch.exp(DEPTH_GAIN * (fine[:, 2] - 1))
+    to_x, to_y = x + moved[:, 0], y + moved[:, 1]
+    front = torch.exp(DEPTH_GAIN * (depth - 1))
+    landed = moved.new_zeros(frames, 5, height * width)
     left, top = to_x.floor(), to_y.floor()
-    landed = field.new_zeros(frames, 5, height * width)
     colours = torch.cat([keyframe, torch.ones_like(keyframe[:1])]).flatten(1)
     for right in (0, 1):
         for down in (0, 1):
@@ -117,25 +237,21 @@ def carry(
 
 
 def _steadied(
-    moved: Float[Tensor, "frames xy y x"], colours: Float[Tensor, "3 y x"] | None, *, reach: int
+    moved: Float[Tensor, "frames xy y x"], colours: Float[Tensor, "3 y x"]
 ) -> Float[Tensor, "frames xy y x"]:
-    """Displacements in which neighbours that move nearly alike move alike (bilateral filter, twice).
-
-    A model's displacements err in proportion, so what runs far would come apart.
+    """Gestures in which neighbours of one colour that move nearly alike move alike (bilateral filter, twice).
 
     Args:
         moved: displacements in latents.
-        colours: of the cells; only neighbours of one colour are taken together. None takes all.
-        reach: how far a neighbour may be away, in cells.
+        colours: of the cells.
     """
-    alike = torch.zeros((2 * reach + 1) ** 2, *moved.shape[2:], device=moved.device)
-    if colours is not None:
-        for place, near in enumerate(_around(colours, reach)):
-            alike[place] = -((near - colours).abs().mean(0) / STEADY_ALIKE).square()
+    alike = [
+        -((near - colours).abs().mean(0) / STEADY_ALIKE).square() for near in _around(colours, STEADY_REACH)
+    ]
     for _ in range(2):
         total, weights = torch.zeros_like(moved), torch.zeros_like(moved[:, :1])
         length = moved.square().sum(1).sqrt()
-        for colour, near in zip(alike, _around(moved, reach), strict=True):
+        for colour, near in zip(alike, _around(moved, STEADY_REACH), strict=True):
             error = SLACK + SLACK_SHARE * (length + near.square().sum(1).sqrt()) / 2
             share = torch.exp(colour - (near - moved).square().sum(1) / error.square())[:, None]
             total, weights = total + share * near, weights + share
@@ -212,10 +328,17 @@ def _apart(moved: Float[Tensor, "frames xy y x"]) -> Float[Tensor, "5 5 y x"]:
 def compose(
     carried: Float[Tensor, "frames 3 h w"],
     landed: Float[Tensor, "frames 1 h w"],
+    behind: Float[Tensor, "frames 3 h w"],
     new: Float[Tensor, "frames y x"],
     decoded: Float[Tensor, "frames 3 h w"],
 ) -> Float[Tensor, "frames 3 h w"]:
-    """What was carried, and what was decoded where nothing landed or where the frame is new."""
-    fresh = F.interpolate(new[:, None], size=decoded.shape[2:], mode="bilinear", align_corners=False)
-    share = (landed / ENOUGH).clamp(max=1) * (1 - fresh)
-    return share * carried + (1 - share) * decoded
+    """What was carried, what is behind where nothing landed, and what was decoded where all is clearly new.
+
+    What has come into view behind a figure is new as well, but the backdrop grown there is sharper than
+    what is decoded.
+    """
+    hole = 1 - (landed / ENOUGH).clamp(max=1)
+    new = new - F.adaptive_avg_pool2d(hole, new.shape[1:])[:, 0]
+    fresh = ((new - CLEARLY) / (1 - CLEARLY)).clamp(0, 1)
+    fresh = F.interpolate(fresh[:, None], size=decoded.shape[2:], mode="bilinear", align_corners=False)
+    return (1 - fresh) * ((1 - hole) * carried + hole * behind) + fresh * decoded

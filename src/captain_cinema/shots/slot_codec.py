@@ -17,7 +17,7 @@ from torch import Tensor
 from captain_cinema.backbone.latents import FrameCodec
 from captain_cinema.backbone.text import PhraseEncoder
 from captain_cinema.shots.conditioning import SHOT_PLACES, keyframe_slots, shot_text, unstack_frames
-from captain_cinema.shots.motion_field import carry, compose, still, unpack
+from captain_cinema.shots.motion_field import picture, still, unpack
 
 
 @runtime_checkable
@@ -96,8 +96,6 @@ class FrameSlots:
             return keyframe[None]
         made = torch.cat(decoded)
         if self.motion:
-            picture = torch.from_numpy(keyframe).to(made.device).permute(2, 0, 1).float()
-            field = unpack(motion.float())
-            moved = compose(*carry(picture, field), field[:, 5], made.permute(0, 3, 1, 2).float())
+            moved = picture(keyframe, unpack(motion.float()), made.permute(0, 3, 1, 2).float())
             made = moved.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
         return np.concatenate([keyframe[None], made.cpu().numpy()])
