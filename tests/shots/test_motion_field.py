@@ -167,7 +167,7 @@ def test_what_is_clearly_new_is_decoded() -> None:
     made = compose(carried, landed, behind, new + 1, decoded)
     assert (made[..., :2] == 90).all()
     assert (made[..., 6:] == 200).all()
-    assert (compose(carried, landed, behind, new + 0.4, decoded)[..., 4:] == 0).all()
+    assert (compose(carried, landed, behind, new + 0.3, decoded)[..., 4:] == 0).all()
 
 
 class BlockCodec(PixelCodec):

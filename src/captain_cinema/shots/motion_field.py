@@ -37,10 +37,10 @@ ALIKE = 20.0
 """Difference of two colours, of 255, at which a pixel hardly belongs to a cell."""
 APART = 0.5
 """Difference of two cells' displacements, in latents, at which they are different things."""
-STEADY_REACH = 2
-STEADY_ALIKE = 30.0
+STEADY_REACH = 3
+STEADY_ALIKE = 80.0
 """Cells steady each other's gestures so far away, and hardly at such a difference of colours, of 255."""
-SLACK, SLACK_SHARE = 0.1, 0.3
+SLACK, SLACK_SHARE = 0.25, 0.8
 """Difference of two displacements, in latents and as a share of them, that passes for an error."""
 STIFF = 0.02
 """How much a slope counts against itself where few cells tell it."""
@@ -50,13 +50,15 @@ BEFORE = 0.15
 """Depth from which a cell shows what stands before the backdrop."""
 TOGETHER, SAME_WAY = 16.0, 0.8
 """How far apart cells of one figure are, in cells, and how differently they travel, in asinh(GAIN * d)."""
+HARDLY = 0.25
+"""Travel against the backdrop, in latents, below which cells count hardly less for travelling less."""
 SETTLED = 8
 """Rounds of the mean shift."""
 OUTLIER = 0.02
 """Error of a backdrop's cell, in latents, that is never an outlier."""
 RIM = 3
 """Pixels around a figure that are not the backdrop's: its rim and its shadow."""
-CLEARLY = 0.5
+CLEARLY = 0.35
 """Newness above which the decoded picture begins to be shown: it is blurred, what is carried is sharp."""
 
 
@@ -133,6 +135,8 @@ def layers(field: Float[Tensor, "frames kinds y x"]) -> Layers:
     if figures.any():
         given = torch.asinh(GAIN * travel[figures])
         near = -torch.cdist(place[figures], place[figures]).square() / (2 * TOGETHER**2)
+        # Cells half of which show the backdrop say that the figure travels less than it does.
+        near = near + 0.5 * torch.log((travel - backdrop)[figures].square().mean(1).sqrt() + HARDLY)
         settled = given
         for _ in range(SETTLED):
             unlike = torch.cdist(settled, given).square() / (given.shape[1] * 2 * SAME_WAY**2)
@@ -338,7 +342,7 @@ def compose(
     what is decoded.
     """
     hole = 1 - (landed / ENOUGH).clamp(max=1)
-    new = new - F.adaptive_avg_pool2d(hole, new.shape[1:])[:, 0]
+    new = new - F.adaptive_avg_pool2d(hole, (new.shape[1], new.shape[2]))[:, 0]
     fresh = ((new - CLEARLY) / (1 - CLEARLY)).clamp(0, 1)
     fresh = F.interpolate(fresh[:, None], size=decoded.shape[2:], mode="bilinear", align_corners=False)
     return (1 - fresh) * ((1 - hole) * carried + hole * behind) + fresh * decoded
