@@ -174,8 +174,10 @@ def test_a_dataset_film_is_read_as_the_playhouse_film_that_it_was(dataset: Path,
     plain = codec()
     for place, (index, rows) in enumerate(((0, 2), (4, 4), (7, 4))):
         frame = keyframes.frame(index, 128)
-        drawn = render.draw(made.shots[index].state, height=128)
-        assert np.abs(frame.astype(int) - drawn).mean() < 4
+        drawn = [render.draw(shot.state, height=128) for shot in made.shots]
+        off = [np.abs(frame.astype(int) - other).mean() for other in drawn]
+        assert off[index] < 5  # the film is compressed, which costs three figures in snow most
+        assert all(off[index] < 0.5 * other for i, other in enumerate(off) if i != index)
         wanted = plain.encode(torch.from_numpy(shrink(frame, rows))[None])[0]
         assert torch.equal(seen.tokens[place], wanted)
     captions = [made.shots[i].caption for i in (0, 4, 7)]
